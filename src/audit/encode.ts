@@ -1,0 +1,121 @@
+import type { UserInfo } from '../authentication/user.js'
+import { formatMicroTime, formatTime } from './clock.js'
+import type { Event, ObjectReference, ResponseStatus } from './event.js'
+
+/** The versions in which an event can be written: --audit-log-version and --audit-webhook-version. */
+export const EVENT_VERSIONS = ['audit.k8s.io/v1', 'audit.k8s.io/v1beta1', 'audit.k8s.io/v1alpha1'] as const
+export type EventVersion = (typeof EVENT_VERSIONS)[number]
+
+/**
+ * One event as one line of JSON without its newline, with the fields in kube-apiserver's order and its omissions
+ * (k8s.io/apiserver/pkg/apis/audit/{v1,v1beta1,v1alpha1}/types.go). The older versions also have the two times as whole
+ * seconds, in `metadata.creationTimestamp` and `timestamp`.
+ */
+export function encodeEvent(event: Event, version: EventVersion): string {
+  const old = version !== 'audit.k8s.io/v1'
+  let out = eventPrefix(version)
+  if (old) out += `"metadata":{"creationTimestamp":"${formatTime(event.stageTimestamp)}"},`
+  out += `"level":"${event.level}",`
+  if (old) out += `"timestamp":"${formatTime(event.requestReceivedTimestamp)}",`
+  out += `"auditID":${quote(event.auditID)},"stage":"${event.stage}","requestURI":${quote(event.requestURI)}`
+  out += `,"verb":${quote(event.verb)},"user":${encodeUser(event.user)}`
+  if (event.impersonatedUser !== undefined) out += `,"impersonatedUser":${encodeUser(event.impersonatedUser)}`
+  if (event.sourceIPs.length > 0) out += `,"sourceIPs":${encodeStrings(event.sourceIPs)}`
+  out += field(',"userAgent":', event.userAgent)
+  if (event.objectRef !== undefined) out += `,"objectRef":${encodeObjectRef(event.objectRef, version)}`
+  if (event.responseStatus !== undefined) out += `,"responseStatus":${encodeStatus(event.responseStatus)}`
+  if (event.requestObject) out += `,"requestObject":${event.requestObject}`
+  if (event.responseObject) out += `,"responseObject":${event.responseObject}`
+  out += `,"requestReceivedTimestamp":"${formatMicroTime(event.requestReceivedTimestamp)}"`
+  out += `,"stageTimestamp":"${formatMicroTime(event.stageTimestamp)}"`
+  if (event.annotations !== undefined) out += encodeMap(',"annotations":', event.annotations, quote)
+  return escapeLine(out + '}')
+}
+
+/**
+ * What the webhook posts: an EventList of events that encodeEvent made in the same version. Its items carry neither
+ * kind nor apiVersion, because kube-apiserver's encoder gives these to the outermost object alone.
+ */
+export function encodeEventList(lines: readonly string[], version: EventVersion): string {
+  const prefix = eventPrefix(version)
+  const items = lines.map((line) => '{' + line.slice(prefix.length))
+  return `{"kind":"EventList","apiVersion":"${version}","metadata":{},"items":[${items.join(',')}]}`
+}
+
+function eventPrefix(version: EventVersion): string {
+  return `{"kind":"Event","apiVersion":"${version}",`
+}
+
+/** k8s.io/api/authentication/v1 UserInfo; `{}` for somebody who could not be authenticated. */
+function encodeUser(user: UserInfo): string {
+  let out = field(',"username":', user.username) + field(',"uid":', user.uid)
+  if (user.groups !== undefined && user.groups.length > 0) out += `,"groups":${encodeStrings(user.groups)}`
+  if (user.extra !== undefined) out += encodeMap(',"extra":', user.extra, encodeStrings)
+  return `{${out.slice(1)}}`
+}
+
+function encodeObjectRef(ref: ObjectReference, version: EventVersion): string {
+  // v1alpha1 has group and version in one field: Convert_audit_ObjectReference_To_v1alpha1_ObjectReference.
+  const joined = version === 'audit.k8s.io/v1alpha1' && Boolean(ref.apiGroup)
+  const out =
+    field(',"resource":', ref.resource) +
+    field(',"namespace":', ref.namespace) +
+    field(',"name":', ref.name) +
+    field(',"uid":', ref.uid) +
+    (joined
+      ? field(',"apiVersion":', `${ref.apiGroup}/${ref.apiVersion ?? ''}`)
+      : field(',"apiGroup":', ref.apiGroup) + field(',"apiVersion":', ref.apiVersion)) +
+    field(',"resourceVersion":', ref.resourceVersion) +
+    field(',"subresource":', ref.subresource)
+  return `{${out.slice(1)}}`
+}
+
+function encodeStatus(status: ResponseStatus): string {
+  let out = '{"metadata":{}'
+  out += field(',"status":', status.status)
+  out += field(',"message":', status.message)
+  out += field(',"reason":', status.reason)
+  if (status.details) out += `,"details":${status.details}`
+  if (status.code) out += `,"code":${status.code}`
+  return out + '}'
+}
+
+/** A string field, left out when it is empty. */
+function field(name: string, value: string | undefined): string {
+  return value ? name + quote(value) : ''
+}
+
+function encodeStrings(values: readonly string[]): string {
+  return `[${values.map(quote).join(',')}]`
+}
+
+/** A map field with its keys in order, as Go prints maps; left out when it is empty. */
+function encodeMap<V>(name: string, map: Readonly<Record<string, V>>, encode: (value: V) => string): string {
+  const keys = Object.keys(map).sort()
+  if (keys.length === 0) return ''
+  return `${name}{${keys.map((key) => `${quote(key)}:${encode(map[key] as V)}`).join(',')}}`
+}
+
+function quote(value: string): string {
+  return JSON.stringify(value)
+}
+
+const NEEDS_ESCAPE = /[<>&\u2028\u2029\ud800-\udfff]|\\u[dD]/
+/** An escape of any kind (a whole surrogate pair first), what Go escapes, and (because of the u flag) lone surrogates. */
+const ESCAPABLE =
+  /\\u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|\\u[\da-fA-F]{4}|\\.|[<>&\u2028\u2029\ud800-\udfff]/gu
+const LONE_SURROGATE_ESCAPE = /^\\u[dD][89a-fA-F]..$/
+
+/**
+ * Escapes what Go's encoding/json escapes beyond JSON.stringify, in the spliced bodies too: <, >, & and the two line
+ * separators, which some readers of lines break at. Half a surrogate pair, raw or escaped, is not text in any encoding,
+ * and strict parsers refuse the line for it: it becomes U+FFFD.
+ */
+function escapeLine(line: string): string {
+  if (!NEEDS_ESCAPE.test(line)) return line
+  return line.replace(ESCAPABLE, (found) => {
+    if (found.startsWith('\\')) return LONE_SURROGATE_ESCAPE.test(found) ? '\ufffd' : found
+    const code = found.charCodeAt(0)
+    return code >= 0xd800 && code <= 0xdfff ? '\ufffd' : `\\u${code.toString(16).padStart(4, '0')}`
+  })
+}

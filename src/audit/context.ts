@@ -1,0 +1,139 @@
+import type { UserInfo } from '../authentication/user.js'
+import type { Backend } from './backend/backend.js'
+import type { BodyCapture, CapturedBody } from './capture/capture.js'
+import type { Event, ObjectReference, ResponseStatus, Stage } from './event.js'
+import type { AuditConfig } from './policy/policy.js'
+
+/** Where a context's events go, and the clock that stamps them. */
+export interface AuditSink {
+  readonly backend: Backend
+  /** Microseconds since the Unix epoch. */
+  now(): number
+  /** Counts an event that is handed to the backend. */
+  observeEvent(): void
+}
+
+/** What is known of a request before it is answered. */
+export interface RequestAttributes {
+  readonly auditID: string
+  readonly requestURI: string
+  readonly verb: string
+  readonly user: UserInfo
+  readonly sourceIPs: readonly string[]
+  readonly userAgent: string | undefined
+  readonly objectRef: ObjectReference | undefined
+  /** Microseconds since the Unix epoch. */
+  readonly receivedAt: number
+}
+
+/**
+ * One request's audit events, stage by stage (k8s.io/apiserver/pkg/endpoints/filters/audit.go WithAudit). Stages that the
+ * policy omits are skipped. Each answer is false where a blocking-strict backend could not store the event.
+ */
+export class AuditContext {
+  private impersonatedUser: UserInfo | undefined
+  private requestBody: CapturedBody | undefined
+  private responseBody: CapturedBody | undefined
+  private objectRef: ObjectReference | undefined
+  private annotations: Record<string, string> | undefined
+  private status: ResponseStatus | undefined
+
+  constructor(
+    private readonly sink: AuditSink,
+    readonly config: AuditConfig,
+    private readonly request: RequestAttributes,
+  ) {
+    this.objectRef = request.objectRef
+  }
+
+  /** The tee for the request's body, and the one for the response's; set by whoever knows their types. */
+  requestCapture: BodyCapture | undefined
+  responseCapture: BodyCapture | undefined
+
+  requestReceived(): boolean | Promise<boolean> {
+    return this.emit('RequestReceived')
+  }
+
+  responseStarted(): boolean | Promise<boolean> {
+    return this.emit('ResponseStarted')
+  }
+
+  responseComplete(): boolean | Promise<boolean> {
+    // kube-apiserver's own words for a request that ended before it was answered.
+    this.status ??= { code: 200, status: 'Success', message: 'Connection closed early' }
+    return this.emit('ResponseComplete')
+  }
+
+  panic(error: unknown): boolean | Promise<boolean> {
+    const what = error instanceof Error ? error.message : String(error)
+    this.status = {
+      code: 500,
+      status: 'Failure',
+      reason: 'InternalError',
+      message: `kube-audit-proxy panic'd: ${what}`,
+    }
+    return this.emit('Panic')
+  }
+
+  /** The response's code and, where it is a Status, what it says. */
+  setStatus(status: ResponseStatus): void {
+    this.status = status
+  }
+
+  /** Who the request acts as, once that is known to have been allowed or at least not refused. */
+  setImpersonatedUser(user: UserInfo): void {
+    this.impersonatedUser = user
+  }
+
+  setResponseBody(body: CapturedBody): void {
+    this.responseBody = body
+    this.annotate(body.annotations)
+  }
+
+  /**
+   * Adds the request's object, and what its metadata completes in the reference
+   * (k8s.io/apiserver/pkg/audit/request.go LogRequestObject: only what the URL left open).
+   */
+  setRequestBody(body: CapturedBody): void {
+    this.requestBody = body
+    this.annotate(body.annotations)
+    const { metadata } = body
+    if (metadata === undefined || this.objectRef === undefined) return
+    const ref: ObjectReference = { ...this.objectRef }
+    ref.namespace ||= metadata.namespace ?? ''
+    ref.name ||= metadata.name ?? ''
+    ref.uid ||= metadata.uid ?? ''
+    ref.resourceVersion ||= metadata.resourceVersion ?? ''
+    this.objectRef = ref
+  }
+
+  annotate(annotations: Readonly<Record<string, string>> | undefined): void {
+    if (annotations !== undefined) this.annotations = { ...this.annotations, ...annotations }
+  }
+
+  private emit(stage: Stage): boolean | Promise<boolean> {
+    if (this.config.omitStages.has(stage)) return true
+    const { request } = this
+    const received = stage === 'RequestReceived'
+    const event: Event = {
+      level: this.config.level,
+      auditID: request.auditID,
+      stage,
+      requestURI: request.requestURI,
+      verb: request.verb,
+      user: request.user,
+      impersonatedUser: this.impersonatedUser,
+      sourceIPs: request.sourceIPs,
+      userAgent: request.userAgent,
+      objectRef: this.objectRef,
+      responseStatus: received ? undefined : this.status,
+      requestObject: this.requestBody?.json,
+      responseObject: this.responseBody?.json,
+      requestReceivedTimestamp: request.receivedAt,
+      stageTimestamp: received ? request.receivedAt : this.sink.now(),
+      annotations: this.annotations,
+    }
+    this.sink.observeEvent()
+    return this.sink.backend.processEvents([event])
+  }
+}

@@ -1,0 +1,89 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { TLSSocket } from 'node:tls'
+import type { Authenticated } from '../authentication/authenticator.js'
+import type { ObjectReference } from '../audit/event.js'
+import type { AuditContext, RequestAttributes } from '../audit/context.js'
+import type { UserInfo } from '../authentication/user.js'
+import type { ClientHeaders } from '../request/client-headers.js'
+import { sourceIPs } from '../request/source-ips.js'
+import { truncateUserAgent } from '../request/user-agent.js'
+import type { RequestInfo } from '../request/request-info.js'
+import type { RequestTarget } from '../request/request-target.js'
+import type { Forwarding } from '../upstream/forward.js'
+import type { Stoppable } from './in-flight.js'
+import type { StatusError } from './status.js'
+
+/** A request as far as it could be understood, and what the handler learns of it on its way. */
+export class Exchange implements Stoppable {
+  readonly auditID: string
+  readonly peer: string
+  longRunning = false
+  authenticated: Authenticated | undefined
+  /** Undefined until the policy has said that the request is audited, and where it is not. */
+  audit: AuditContext | undefined
+  private forwarding: Forwarding | undefined
+  private stopped = false
+
+  constructor(
+    readonly req: IncomingMessage,
+    readonly res: ServerResponse,
+    readonly headers: ClientHeaders,
+    readonly target: RequestTarget,
+    readonly info: RequestInfo,
+    /** Microseconds since the Unix epoch. */
+    readonly receivedAt: number,
+    /** Set where the request cannot be understood and is to be answered with this. */
+    readonly refusal: StatusError | undefined,
+  ) {
+    this.auditID = headers.get('audit-id') || randomUUID()
+    this.peer = req.socket.remoteAddress ?? ''
+  }
+
+  get socket(): TLSSocket {
+    return this.req.socket as TLSSocket
+  }
+
+  get method(): string {
+    return this.req.method ?? 'GET'
+  }
+
+  /** k8s.io/apiserver/pkg/audit/request.go NewEventFromRequest. */
+  attributes(user: UserInfo, objectRef: ObjectReference | undefined): RequestAttributes {
+    return {
+      auditID: this.auditID,
+      requestURI: this.target.requestURI,
+      verb: this.info.verb,
+      user,
+      sourceIPs: sourceIPs(this.headers.get('x-forwarded-for'), this.headers.get('x-real-ip'), this.peer),
+      userAgent: truncateUserAgent(this.headers.get('user-agent')),
+      objectRef,
+      receivedAt: this.receivedAt,
+    }
+  }
+
+  /** The object that the URL names; undefined for a request without a resource. */
+  objectRef(): ObjectReference | undefined {
+    const { info } = this
+    if (!info.isResourceRequest) return undefined
+    return {
+      resource: info.resource,
+      namespace: info.namespace,
+      name: info.name,
+      apiGroup: info.apiGroup,
+      apiVersion: info.apiVersion,
+      subresource: info.subresource,
+    }
+  }
+
+  /** From here on, stopping the exchange ends what is under way upstream. */
+  follow(forwarding: Forwarding): void {
+    this.forwarding = forwarding
+    if (this.stopped) forwarding.end()
+  }
+
+  stop(): void {
+    this.stopped = true
+    this.forwarding?.end()
+  }
+}

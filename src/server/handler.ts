@@ -1,0 +1,349 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Logger } from 'pino'
+import { AuditContext, type AuditSink } from '../audit/context.js'
+import type { Captures } from '../audit/capture/body-capture.js'
+import type { Level } from '../audit/event.js'
+import type { PolicyEvaluator } from '../audit/policy/evaluate.js'
+import {
+  AuthenticationUnavailable,
+  InvalidCredential,
+  type Authenticated,
+  type Authenticator,
+} from '../authentication/authenticator.js'
+import type { UserInfo } from '../authentication/user.js'
+import { ImpersonationError, readImpersonation, type Impersonation } from '../authentication/impersonation.js'
+import { errorMessage } from '../errors.js'
+import { ClientHeaders } from '../request/client-headers.js'
+import { isLongRunning } from '../request/long-running.js'
+import { newRequestInfo, RequestInfoError, type RequestInfo } from '../request/request-info.js'
+import { InvalidRequestTarget, parseRequestTarget, type RequestTarget } from '../request/request-target.js'
+import { impersonationForbidden, mayImpersonate } from '../upstream/access-review.js'
+import { forward, type Outcome } from '../upstream/forward.js'
+import { UnassertableIdentity } from '../upstream/identity.js'
+import { upstreamHeaders } from '../upstream/request-headers.js'
+import { ReviewError, type ReviewClient } from '../upstream/reviews.js'
+import type { Upstream } from '../upstream/upstream.js'
+import { answer } from './answer.js'
+import { Exchange } from './exchange.js'
+import type { InFlight } from './in-flight.js'
+import { ResponseAudit } from './response-audit.js'
+import * as status from './status.js'
+
+export interface HandlerDependencies {
+  readonly authenticator: Authenticator
+  readonly policy: PolicyEvaluator
+  readonly sink: AuditSink
+  readonly captures: Captures
+  readonly upstream: Upstream
+  /** For the SubjectAccessReviews of users who impersonate, where the proxy itself impersonates. */
+  readonly reviews: ReviewClient
+  readonly inFlight: InFlight
+  readonly log: Logger
+  /** Counts a request by the level that the policy gave it. */
+  observeLevel(level: Level): void
+  /** Counts a request that was refused because its event could not be stored. */
+  observeRejected(): void
+}
+
+/**
+ * What happens to a request, from top to bottom: who is it, what does it ask, what does the policy say, then upstream and
+ * back, with an audit event at each stage. The order is that of k8s.io/apiserver/pkg/server/config.go
+ * DefaultBuildHandlerChain.
+ */
+export class RequestHandler {
+  constructor(private readonly deps: HandlerDependencies) {}
+
+  /** Serves one request. Whatever goes wrong ends this request alone. */
+  readonly handle = (req: IncomingMessage, res: ServerResponse): void => {
+    const { inFlight } = this.deps
+    res.on('error', ignoreLateError)
+    if (inFlight.draining) res.shouldKeepAlive = false
+    const exchange = this.understand(req, res)
+    inFlight.add(exchange)
+    this.serve(exchange)
+      .catch((err: unknown) => this.panic(exchange, err))
+      .finally(() => inFlight.delete(exchange))
+  }
+
+  /** Takes the request apart. One that cannot be understood is refused later, by serve, so that it leaves an event. */
+  private understand(req: IncomingMessage, res: ServerResponse): Exchange {
+    const receivedAt = this.deps.sink.now()
+    const headers = ClientHeaders.from(req.rawHeaders)
+    const refusal =
+      headers.misnamed === undefined
+        ? undefined
+        : status.badRequest(`the Connection header must not name ${headers.misnamed}`)
+    try {
+      const target = parseRequestTarget(req.url ?? '')
+      const info = newRequestInfo(req.method ?? 'GET', target)
+      return new Exchange(req, res, headers, target, info, receivedAt, refusal)
+    } catch (err) {
+      const error =
+        err instanceof RequestInfoError
+          ? status.internalError(`failed to create RequestInfo: ${err.message}`)
+          : err instanceof InvalidRequestTarget
+            ? status.badRequest(err.message)
+            : undefined
+      if (error === undefined) throw err
+      const [target, info] = unreadable(req)
+      return new Exchange(req, res, headers, target, info, receivedAt, refusal ?? error)
+    }
+  }
+
+  private async serve(exchange: Exchange): Promise<void> {
+    const { policy, sink } = this.deps
+    if (exchange.refusal !== undefined) return this.refuse(exchange, exchange.refusal)
+    const authenticated = await this.authenticate(exchange)
+    if (authenticated === undefined) return
+    exchange.authenticated = authenticated
+    exchange.longRunning = isLongRunning(exchange.info)
+
+    const config = policy.evaluate(authenticated.user, exchange.info)
+    this.deps.observeLevel(config.level)
+    if (config.level !== 'None') {
+      exchange.audit = new AuditContext(
+        sink,
+        config,
+        exchange.attributes(authenticated.user, exchange.objectRef()),
+      )
+      if (!(await exchange.audit.requestReceived())) {
+        this.deps.observeRejected()
+        answer(exchange.res, exchange.auditID, status.internalError('failed to store audit event'))
+        return
+      }
+    }
+    await this.proxy(exchange, authenticated, exchange.audit)
+  }
+
+  /** A bug of ours, met by one request: it gets its Panic event and a 500, and nobody else notices. */
+  private async panic(exchange: Exchange, err: unknown): Promise<void> {
+    this.deps.log.error({ err, auditID: exchange.auditID }, 'panic while serving a request')
+    const user = exchange.authenticated?.user
+    try {
+      const config = this.deps.policy.evaluate(user, exchange.info)
+      const audit =
+        exchange.audit ??
+        (config.level === 'None'
+          ? undefined
+          : new AuditContext(
+              this.deps.sink,
+              config,
+              exchange.attributes(user ?? NOBODY, exchange.objectRef()),
+            ))
+      await audit?.panic(err)
+    } finally {
+      answer(exchange.res, exchange.auditID, status.internalError('the proxy failed to serve the request'))
+    }
+  }
+
+  /** Who is it? Undefined where the request has been answered with an error. */
+  private async authenticate(exchange: Exchange): Promise<Authenticated | undefined> {
+    try {
+      const found = await this.deps.authenticator.authenticate(exchange)
+      if (found !== undefined) return found
+      await this.refuse(exchange, status.UNAUTHORIZED)
+    } catch (err) {
+      if (err instanceof InvalidCredential) {
+        this.deps.log.debug({ auditID: exchange.auditID, reason: err.message }, 'authentication failed')
+        await this.refuse(exchange, status.UNAUTHORIZED)
+      } else if (err instanceof AuthenticationUnavailable) {
+        this.deps.log.error({ auditID: exchange.auditID, reason: err.message }, 'cannot authenticate')
+        await this.refuse(exchange, status.serviceUnavailable('the credential could not be verified: the apiserver did not answer'))
+      } else throw err
+    }
+    return undefined
+  }
+
+  /** k8s.io/apiserver/pkg/endpoints/filters/authn_audit.go WithFailedAuthenticationAudit: one event, ResponseStarted. */
+  private async refuse(exchange: Exchange, error: status.StatusError): Promise<void> {
+    const { policy, sink } = this.deps
+    const config = policy.evaluate(undefined, exchange.info)
+    this.deps.observeLevel(config.level)
+    if (config.level !== 'None') {
+      const objectRef = exchange.objectRef()
+      const audit = new AuditContext(sink, config, exchange.attributes(NOBODY, objectRef))
+      describeAnswer(audit, objectRef !== undefined, error)
+      await audit.responseStarted()
+    }
+    answer(exchange.res, exchange.auditID, error)
+  }
+
+  /** The request goes upstream, or is answered with the error that keeps it from going there. */
+  private async proxy(exchange: Exchange, from: Authenticated, audit: AuditContext | undefined): Promise<void> {
+    const { upstream } = this.deps
+    let authenticated = from
+    let impersonation: Impersonation | undefined
+    try {
+      impersonation = readImpersonation(exchange.headers)
+      if (impersonation !== undefined && from.passage === 'asserted' && upstream.asserter.impersonates) {
+        await this.authorizeImpersonation(from, impersonation)
+        authenticated = { user: impersonation.target, passage: 'asserted' }
+      }
+      const route = await upstream.route(authenticated)
+      await this.exchange(exchange, route, impersonation, audit)
+    } catch (err) {
+      const error = statusFor(err)
+      if (error === undefined) throw err
+      await this.answerAudited(exchange, audit, error)
+    }
+  }
+
+  private async authorizeImpersonation(from: Authenticated, impersonation: Impersonation): Promise<void> {
+    for (const check of impersonation.checks) {
+      if (!(await mayImpersonate(this.deps.reviews, from.user, check))) {
+        throw new Refused(status.forbidden(impersonationForbidden(from.user, check)))
+      }
+    }
+  }
+
+  private async exchange(
+    exchange: Exchange,
+    route: Awaited<ReturnType<Upstream['route']>>,
+    impersonation: Impersonation | undefined,
+    audit: AuditContext | undefined,
+  ): Promise<void> {
+    const { req, res, headers, info, longRunning } = exchange
+    const observer =
+      audit === undefined
+        ? undefined
+        : new ResponseAudit(
+            audit,
+            this.deps.captures,
+            { info, method: exchange.method, objectRef: exchange.objectRef(), longRunning, impersonation },
+            {
+              contentType: headers.get('content-type'),
+              contentEncoding: headers.get('content-encoding'),
+            },
+          )
+    const forwarding = forward(req, res, {
+      connections: route.connections,
+      target: exchange.target.originForm,
+      headers: upstreamHeaders(headers, {
+        auditID: exchange.auditID,
+        peer: exchange.peer,
+        keepAuthorization: route.keepAuthorization,
+        keepImpersonation: route.keepImpersonation,
+        added: route.added,
+      }),
+      requestCapture: observer?.requestCapture,
+      observer,
+      auditID: exchange.auditID,
+      longRunning,
+    })
+    exchange.follow(forwarding)
+    let outcome: Outcome
+    try {
+      outcome = await forwarding.outcome
+    } catch (err) {
+      observer?.discard()
+      throw err
+    }
+    await this.conclude(exchange, outcome, observer, audit)
+  }
+
+  private async conclude(
+    exchange: Exchange,
+    outcome: Outcome,
+    observer: ResponseAudit | undefined,
+    audit: AuditContext | undefined,
+  ): Promise<void> {
+    const { res } = exchange
+    const whole = outcome.kind === 'complete'
+    observer?.finish({ request: !whole || outcome.requestComplete, response: whole })
+    switch (outcome.kind) {
+      case 'complete':
+        await audit?.responseComplete()
+        res.end()
+        return
+      case 'client-gone':
+        audit?.annotate({ [ABORTED]: 'by the client' })
+        await audit?.responseComplete()
+        return
+      case 'upstream-gone':
+        this.deps.log.warn({ auditID: exchange.auditID, reason: errorMessage(outcome.error) }, 'the upstream broke off')
+        audit?.annotate({ [ABORTED]: 'by the upstream' })
+        await audit?.responseComplete()
+        res.destroy()
+        return
+      case 'unreachable':
+        this.deps.log.error({ auditID: exchange.auditID, reason: errorMessage(outcome.error) }, 'the upstream is unreachable')
+        await this.answerAudited(exchange, audit, status.serviceUnavailable('the apiserver is unreachable'))
+        return
+      case 'ended':
+        if (!outcome.started) {
+          await this.answerAudited(exchange, audit, status.serviceUnavailable('the proxy is shutting down'))
+          return
+        }
+        audit?.annotate({ [ABORTED]: 'by the proxy, which is shutting down' })
+        await audit?.responseComplete()
+        // A stream of unknown length may end here; a body that announced its length must be seen to be cut off.
+        if (exchange.longRunning && outcome.open) res.end()
+        else res.destroy()
+    }
+  }
+
+  /** An error of the proxy's own in place of the upstream's answer. */
+  private async answerAudited(
+    exchange: Exchange,
+    audit: AuditContext | undefined,
+    error: status.StatusError,
+  ): Promise<void> {
+    if (audit !== undefined) {
+      describeAnswer(audit, exchange.info.isResourceRequest, error)
+      if (exchange.longRunning) await audit.responseStarted()
+      await audit.responseComplete()
+    }
+    answer(exchange.res, exchange.auditID, error)
+  }
+}
+
+const ABORTED = 'kube-audit-proxy.io/aborted'
+
+/** The user of an event for which nobody was authenticated. */
+const NOBODY: UserInfo = { username: '' }
+
+/** Stands for the target of a request that cannot be taken apart: what was sent, about nothing in particular. */
+function unreadable(req: IncomingMessage): [RequestTarget, RequestInfo] {
+  const raw = req.url ?? ''
+  return [
+    { path: raw, rawQuery: '', requestURI: raw, originForm: raw },
+    {
+      isResourceRequest: false,
+      path: raw,
+      verb: (req.method ?? '').toLowerCase(),
+      apiPrefix: '',
+      apiGroup: '',
+      apiVersion: '',
+      namespace: '',
+      resource: '',
+      subresource: '',
+      name: '',
+    },
+  ]
+}
+
+/** An answer of the proxy's own that takes the place of a request going upstream. */
+class Refused extends Error {
+  constructor(readonly error: status.StatusError) {
+    super(error.message)
+  }
+}
+
+function statusFor(err: unknown): status.StatusError | undefined {
+  if (err instanceof Refused) return err.error
+  if (err instanceof ImpersonationError) return status.internalError(err.message)
+  if (err instanceof UnassertableIdentity) return status.internalError(err.message)
+  if (err instanceof ReviewError) return status.serviceUnavailable('the impersonation could not be authorized: the apiserver did not answer')
+  return undefined
+}
+
+function describeAnswer(audit: AuditContext, isResourceRequest: boolean, error: status.StatusError): void {
+  audit.setStatus(status.responseStatusOf(error))
+  if (audit.config.level === 'RequestResponse' && isResourceRequest) {
+    audit.setResponseBody({ json: status.statusJSON(error) })
+  }
+}
+
+function ignoreLateError(): void {
+  // The exchange hears of a broken connection from 'close'.
+}

@@ -1,0 +1,47 @@
+/** A request under way that can be ended from outside. */
+export interface Stoppable {
+  /** True where it may go on for hours: shutdown ends it rather than waits. */
+  readonly longRunning: boolean
+  stop(): void
+}
+
+/** The requests under way, for shutdown to wait for. */
+export class InFlight {
+  private readonly open = new Set<Stoppable>()
+  /** True once shutdown has begun. */
+  draining = false
+  private whenEmpty: (() => void) | undefined
+
+  get size(): number {
+    return this.open.size
+  }
+
+  add(request: Stoppable): void {
+    this.open.add(request)
+    // It came in while the server was draining, over a connection that was still open.
+    if (this.draining && request.longRunning) request.stop()
+  }
+
+  delete(request: Stoppable): void {
+    this.open.delete(request)
+    if (this.open.size === 0) this.whenEmpty?.()
+  }
+
+  /** Ends what is long-running and waits for the rest; when `deadline` is aborted, ends the rest too. */
+  async drain(deadline: AbortSignal): Promise<void> {
+    this.draining = true
+    for (const request of [...this.open]) if (request.longRunning) request.stop()
+    await this.empty(deadline)
+    for (const request of [...this.open]) request.stop()
+    await this.empty(AbortSignal.timeout(1000))
+  }
+
+  private async empty(deadline: AbortSignal): Promise<void> {
+    if (this.open.size === 0 || deadline.aborted) return
+    await new Promise<void>((resolve) => {
+      this.whenEmpty = resolve
+      deadline.addEventListener('abort', () => resolve(), { once: true })
+    })
+    this.whenEmpty = undefined
+  }
+}

@@ -1,0 +1,115 @@
+import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer, type Server } from 'node:https'
+import { constants } from 'node:crypto'
+import type { Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import type { SecureVersion, TLSSocket } from 'node:tls'
+import { statusBody, badRequest } from './status.js'
+
+export interface ListenerOptions {
+  readonly bindAddress: string
+  /** 0 takes a free port. */
+  readonly port: number
+  /** PEM: the serving certificate with its chain, and its key. */
+  readonly cert: string | Buffer
+  readonly key: string | Buffer
+  /** PEM of the authorities whose client certificates are accepted; without it no client is asked for one. */
+  readonly clientCA?: string | Buffer | undefined
+  readonly minVersion?: SecureVersion | undefined
+  /** OpenSSL's names, separated by colons. */
+  readonly ciphers?: string | undefined
+}
+
+/** Go's net/http DefaultMaxHeaderBytes, which kube-apiserver keeps. */
+const MAX_HEADER_BYTES = 1 << 20
+/** k8s.io/apiserver/pkg/server/secure_serving.go: ReadHeaderTimeout and IdleTimeout, in milliseconds. */
+const HEADERS_TIMEOUT = 32_000
+const IDLE_TIMEOUT = 90_000
+
+/** The secure port: TLS with optional client certificates, HTTP/1.1. */
+export class Listener {
+  private readonly server: Server
+  private readonly sockets = new Set<Socket>()
+
+  constructor(
+    private readonly options: ListenerOptions,
+    handle: (req: IncomingMessage, res: ServerResponse) => void,
+  ) {
+    this.server = createServer(
+      {
+        cert: options.cert,
+        key: options.key,
+        ...(options.clientCA === undefined ? {} : { ca: options.clientCA, requestCert: true }),
+        // Whether a certificate is good is for the authenticators to say, with a Status.
+        rejectUnauthorized: false,
+        minVersion: options.minVersion ?? 'TLSv1.2',
+        ...(options.ciphers === undefined ? {} : { ciphers: options.ciphers }),
+        // A resumed session would carry a certificate that was verified long ago.
+        secureOptions: constants.SSL_OP_NO_TICKET,
+        ALPNProtocols: ['http/1.1'],
+        maxHeaderSize: MAX_HEADER_BYTES,
+        // A request may take as long as it likes: uploads, watches. Only its head must come in time.
+        requestTimeout: 0,
+        headersTimeout: HEADERS_TIMEOUT,
+        keepAliveTimeout: IDLE_TIMEOUT,
+        keepAlive: true,
+        keepAliveInitialDelay: 30_000,
+        noDelay: true,
+        highWaterMark: 64 * 1024,
+      },
+      handle,
+    )
+    this.server.maxHeadersCount = 0
+    this.server.on('connection', (socket: Socket) => this.track(socket))
+    this.server.on('clientError', refuse)
+  }
+
+  /** Rejects where the address cannot be bound. */
+  async listen(): Promise<void> {
+    this.server.listen({ host: this.options.bindAddress, port: this.options.port, backlog: 4096 })
+    await once(this.server, 'listening')
+  }
+
+  /** The port that it listens on. */
+  get port(): number {
+    return (this.server.address() as AddressInfo).port
+  }
+
+  /** Takes no new connections, and closes those that idle. Requests under way go on. */
+  stopAccepting(): void {
+    this.server.close()
+    this.server.closeIdleConnections()
+  }
+
+  /** Cuts off whatever is still connected. */
+  destroy(): void {
+    this.server.close()
+    for (const socket of this.sockets) socket.destroy()
+  }
+
+  private track(socket: Socket): void {
+    this.sockets.add(socket)
+    socket.on('close', () => this.sockets.delete(socket))
+  }
+}
+
+/** What does not parse as a request gets a Status all the same. */
+function refuse(err: NodeJS.ErrnoException, socket: Socket | TLSSocket): void {
+  if (!socket.writable || err.code === 'ECONNRESET') {
+    socket.destroy()
+    return
+  }
+  const tooLarge = err.code === 'HPE_HEADER_OVERFLOW'
+  const timeout = err.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+  const [line, error] = tooLarge
+    ? ['431 Request Header Fields Too Large', { code: 431, reason: 'BadRequest', message: 'the request headers are too large' }]
+    : timeout
+      ? ['408 Request Timeout', { code: 408, reason: 'Timeout', message: 'the request headers did not arrive in time' }]
+      : ['400 Bad Request', badRequest('the request is not well-formed HTTP')]
+  const body = statusBody(error)
+  socket.end(
+    `HTTP/1.1 ${line}\r\nConnection: close\r\nContent-Type: application/json\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  )
+}

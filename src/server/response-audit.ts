@@ -1,0 +1,150 @@
+import type { AuditContext } from '../audit/context.js'
+import type { BodyCapture } from '../audit/capture/capture.js'
+import type { Captures } from '../audit/capture/body-capture.js'
+import type { ObjectReference, ResponseStatus } from '../audit/event.js'
+import type { Impersonation } from '../authentication/impersonation.js'
+import type { RequestInfo } from '../request/request-info.js'
+import type { ResponseObserver } from '../upstream/forward.js'
+
+export interface ExchangeFacts {
+  readonly info: RequestInfo
+  readonly method: string
+  readonly objectRef: ObjectReference | undefined
+  readonly longRunning: boolean
+  /** Set where the apiserver itself decides whether the request may act as someone else. */
+  readonly impersonation: Impersonation | undefined
+}
+
+/**
+ * Turns what passes in one exchange into the stages and bodies of its audit events: which bodies are captured, when a
+ * long-running request has started, what the response says of itself.
+ */
+export class ResponseAudit implements ResponseObserver {
+  readonly requestCapture: BodyCapture | undefined
+  private responseCapture: BodyCapture | undefined
+  private statusCode: number | undefined
+  private startedPending = false
+
+  constructor(
+    private readonly audit: AuditContext,
+    private readonly captures: Captures,
+    private readonly facts: ExchangeFacts,
+    requestType: { contentType: string | undefined; contentEncoding: string | undefined },
+  ) {
+    const { info, longRunning, method, objectRef } = facts
+    // kube-apiserver records no bodies of requests that it does not decode: those without a resource, and connections.
+    if (!info.isResourceRequest || longRunning) return
+    const { level, omitManagedFields } = audit.config
+    this.requestCapture = captures.request(
+      {
+        object: level === 'Request' || level === 'RequestResponse',
+        metadata: info.verb === 'create' || info.verb === 'update',
+        status: false,
+        omitManagedFields,
+      },
+      { ...requestType, method, ref: objectRef },
+    )
+  }
+
+  start(statusCode: number, contentType: string | undefined, contentEncoding: string | undefined): void {
+    const { audit, facts } = this
+    this.statusCode = statusCode
+    const failed = statusCode >= 400
+    // The body of a long-running response is a stream unless it is an error.
+    if (!facts.longRunning || failed) {
+      this.responseCapture = this.captures.response(
+        {
+          object: audit.config.level === 'RequestResponse' && facts.info.isResourceRequest,
+          metadata: false,
+          status: true,
+          omitManagedFields: audit.config.omitManagedFields,
+        },
+        { contentType, contentEncoding, method: facts.method, ref: facts.objectRef },
+      )
+    }
+    if (!facts.longRunning) return
+    if (failed) {
+      // Its ResponseStarted event shows the Status, which has yet to arrive.
+      this.startedPending = true
+      return
+    }
+    audit.setStatus({ code: statusCode })
+    this.impersonated()
+    void audit.responseStarted()
+  }
+
+  data(chunk: Buffer): void {
+    this.responseCapture?.write(chunk)
+  }
+
+  /**
+   * The exchange is over: reads the captures, and emits what was held back of ResponseStarted.
+   * @param complete false where a body was cut off
+   */
+  finish(complete: { request: boolean; response: boolean }): void {
+    const { audit } = this
+    const requestBody = this.requestCapture?.end(complete.request)
+    if (this.statusCode === undefined) {
+      if (requestBody !== undefined) audit.setRequestBody({ ...requestBody, metadata: undefined })
+      if (this.facts.longRunning) {
+        audit.setStatus({ code: 200, status: 'Success', message: 'Connection closed early' })
+        void audit.responseStarted()
+      }
+      return
+    }
+    const responseBody = this.responseCapture?.end(complete.response)
+    const status: ResponseStatus = { ...responseBody?.status, code: this.statusCode }
+    audit.setStatus(status)
+    if (responseBody !== undefined) audit.setResponseBody(responseBody)
+    if (!refusesImpersonation(status)) this.impersonated()
+    if (requestBody !== undefined) {
+      audit.setRequestBody(wasDecoded(status) ? requestBody : { ...requestBody, metadata: undefined })
+    }
+    if (this.startedPending) void audit.responseStarted()
+  }
+
+  /** The exchange failed inside the proxy: lets go of what was captured. */
+  discard(): void {
+    this.requestCapture?.end(false)
+    this.responseCapture?.end(false)
+  }
+
+  private impersonated(): void {
+    if (this.facts.impersonation !== undefined) this.audit.setImpersonatedUser(this.facts.impersonation.target)
+  }
+}
+
+/** kube-apiserver leaves impersonatedUser out where it refused the impersonation itself. */
+function refusesImpersonation(status: ResponseStatus): boolean {
+  const message = status.message ?? ''
+  return (
+    (status.code === 403 && message.includes(' cannot impersonate resource ')) ||
+    (status.code === 500 && message.includes(' without impersonating a user'))
+  )
+}
+
+/** What k8s.io/apiserver/pkg/endpoints/handlers/create.go transformDecodeError and its like say. */
+const UNDECODED = [' cannot be handled as a ', 'the object provided is unrecognized', "couldn't get version/kind"]
+
+/**
+ * Whether kube-apiserver came to decode the request's body, which is when it completes the object reference from it. It
+ * did not where authorization refused the request (admission, which comes later, refuses in other words), nor where the
+ * body made no object of the resource's kind.
+ */
+function wasDecoded(status: ResponseStatus): boolean {
+  const message = status.message ?? ''
+  switch (status.code) {
+    case 401:
+    case 406:
+    case 415:
+    case 429:
+    case 413:
+      return false
+    case 403:
+      return !(message.includes(' is forbidden: User "') && message.includes('" cannot '))
+    case 400:
+      return !UNDECODED.some((words) => message.includes(words))
+    default:
+      return true
+  }
+}

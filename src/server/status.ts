@@ -1,0 +1,64 @@
+import type { ResponseStatus } from '../audit/event.js'
+
+/** An error that the proxy itself answers, as the metav1.Status that kube-apiserver would send. */
+export interface StatusError {
+  readonly code: number
+  readonly reason: string
+  readonly message: string
+  readonly retryAfterSeconds?: number
+}
+
+/** k8s.io/apimachinery/pkg/api/errors NewUnauthorized, as endpoints/filters/authentication.go Unauthorized uses it. */
+export const UNAUTHORIZED: StatusError = { code: 401, reason: 'Unauthorized', message: 'Unauthorized' }
+
+/** k8s.io/apimachinery/pkg/api/errors NewBadRequest. */
+export function badRequest(message: string): StatusError {
+  return { code: 400, reason: 'BadRequest', message }
+}
+
+/** k8s.io/apimachinery/pkg/api/errors NewInternalError. */
+export function internalError(message: string): StatusError {
+  return { code: 500, reason: 'InternalError', message: `Internal error occurred: ${message}` }
+}
+
+/** k8s.io/apimachinery/pkg/api/errors NewServiceUnavailable, with the second to wait that clients honour. */
+export function serviceUnavailable(message: string): StatusError {
+  return { code: 503, reason: 'ServiceUnavailable', message, retryAfterSeconds: 1 }
+}
+
+/** k8s.io/apimachinery/pkg/api/errors NewForbidden. */
+export function forbidden(message: string): StatusError {
+  return { code: 403, reason: 'Forbidden', message }
+}
+
+/** The Status as the JSON that goes over the wire, ended by a newline as kube-apiserver ends it. */
+export function statusBody(error: StatusError): string {
+  return `${statusJSON(error)}\n`
+}
+
+/** The Status as one line of JSON. */
+export function statusJSON(error: StatusError): string {
+  return JSON.stringify({
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message: error.message,
+    reason: error.reason,
+    details: error.retryAfterSeconds === undefined ? undefined : { retryAfterSeconds: error.retryAfterSeconds },
+    code: error.code,
+  })
+}
+
+/** What an event's responseStatus says of the Status. */
+export function responseStatusOf(error: StatusError): ResponseStatus {
+  return {
+    status: 'Failure',
+    message: error.message,
+    reason: error.reason,
+    code: error.code,
+    ...(error.retryAfterSeconds === undefined
+      ? {}
+      : { details: `{"retryAfterSeconds":${error.retryAfterSeconds}}` }),
+  }
+}

@@ -1,0 +1,53 @@
+import type { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
+import type { BodyCapture } from '../audit/capture/capture.js'
+
+/**
+ * The client's request body on its way to undici, with back-pressure. It stands between them because undici destroys the
+ * stream that it sends when the upstream answers early or fails, and destroying the IncomingMessage itself would cut the
+ * client off before it has its answer.
+ */
+export class RequestBody extends Readable {
+  /** True when the client has sent all of it. */
+  complete = false
+
+  constructor(
+    private readonly request: IncomingMessage,
+    private readonly capture: BodyCapture | undefined,
+  ) {
+    super({ highWaterMark: 64 * 1024 })
+    request.on('data', this.onData)
+    request.on('end', this.onEnd)
+    request.on('aborted', this.onAborted)
+    request.on('error', this.onAborted)
+    request.pause()
+  }
+
+  override _read(): void {
+    this.request.resume()
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.request.off('data', this.onData)
+    this.request.off('end', this.onEnd)
+    this.request.off('aborted', this.onAborted)
+    // What the client still sends is read and thrown away, so that it gets to read its answer. Errors after this point
+    // are the response's to notice.
+    if (!this.complete) this.request.resume()
+    callback(error)
+  }
+
+  private readonly onData = (chunk: Buffer): void => {
+    this.capture?.write(chunk)
+    if (!this.push(chunk)) this.request.pause()
+  }
+
+  private readonly onEnd = (): void => {
+    this.complete = true
+    this.push(null)
+  }
+
+  private readonly onAborted = (): void => {
+    this.destroy(new Error('the client closed the connection before its request was complete'))
+  }
+}

@@ -1,0 +1,97 @@
+import type { Dispatcher } from 'undici'
+import type { UpstreamConnections } from './upstream.js'
+
+/** A review that the apiserver could not or would not answer. */
+export class ReviewError extends Error {
+  override name = 'ReviewError'
+}
+
+/** The proxy's own connection to the apiserver, on which it asks TokenReviews and SubjectAccessReviews. */
+export interface ReviewClient {
+  readonly connections: UpstreamConnections
+  /** The value of the Authorization header, if the proxy's credential is a token. */
+  authorization(): Promise<string | undefined>
+  /** The credential was refused: get a new one if possible. */
+  invalidate(): void
+}
+
+/** Milliseconds that one attempt may take. k8s.io/apiserver's delegating authenticator waits 10 s as well. */
+const ATTEMPT_TIMEOUT = 10_000
+const ATTEMPTS = 2
+/** A review's answer is a few KB; anything beyond this is not one. */
+const MAX_ANSWER = 1 << 20
+
+/**
+ * Creates a review object and answers what the apiserver made of it. Tries again once where the apiserver did not answer
+ * (reviews change nothing, so a repeat is harmless).
+ * @throws ReviewError
+ */
+export async function createReview(client: ReviewClient, path: string, review: object): Promise<unknown> {
+  const body = JSON.stringify(review)
+  let failure: ReviewError | undefined
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    try {
+      return await post(client, path, body)
+    } catch (err) {
+      if (!(err instanceof ReviewError)) throw err
+      failure = err
+    }
+  }
+  throw failure ?? new ReviewError('no attempt was made')
+}
+
+async function post(client: ReviewClient, path: string, body: string): Promise<unknown> {
+  const headers: Record<string, string> = {
+    'content-type': 'application/json',
+    accept: 'application/json',
+    'user-agent': 'kube-audit-proxy',
+  }
+  let answer: Dispatcher.ResponseData
+  try {
+    const authorization = await client.authorization()
+    if (authorization !== undefined) headers['authorization'] = authorization
+    const { dispatcher, origin, pathPrefix } = client.connections
+    answer = await dispatcher.request({
+      origin,
+      method: 'POST',
+      path: pathPrefix + path,
+      headers,
+      body,
+      headersTimeout: ATTEMPT_TIMEOUT,
+      bodyTimeout: ATTEMPT_TIMEOUT,
+      signal: AbortSignal.timeout(ATTEMPT_TIMEOUT),
+    })
+  } catch (err) {
+    throw new ReviewError(`POST ${path}: ${describe(err)}`)
+  }
+  const text = await readBounded(answer, path)
+  if (answer.statusCode === 401) client.invalidate()
+  if (answer.statusCode !== 200 && answer.statusCode !== 201) {
+    throw new ReviewError(`POST ${path}: the apiserver answered ${answer.statusCode}`)
+  }
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    throw new ReviewError(`POST ${path}: the apiserver's answer is not JSON`)
+  }
+}
+
+async function readBounded(answer: Dispatcher.ResponseData, path: string): Promise<string> {
+  const chunks: Buffer[] = []
+  let size = 0
+  try {
+    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+      size += chunk.length
+      if (size > MAX_ANSWER) throw new ReviewError(`POST ${path}: the answer is larger than ${MAX_ANSWER} bytes`)
+      chunks.push(chunk)
+    }
+  } catch (err) {
+    throw err instanceof ReviewError ? err : new ReviewError(`POST ${path}: ${describe(err)}`)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function describe(err: unknown): string {
+  const { code, message } = err as { code?: string; message?: string }
+  return code === undefined ? String(message) : `${code}: ${String(message)}`
+}

@@ -1,0 +1,86 @@
+import type { Dispatcher } from 'undici'
+import type { Authenticated } from '../authentication/authenticator.js'
+import type { UserInfo } from '../authentication/user.js'
+import { impersonationIdentity, requestHeaderIdentity } from './identity.js'
+import type { ReviewClient } from './reviews.js'
+
+/** Connections of one kind to the apiserver. */
+export interface UpstreamConnections {
+  readonly dispatcher: Dispatcher
+  /** The apiserver's URL as far as its port. */
+  readonly origin: string
+  /** What the kubeconfig's server URL has for a path, without a slash at the end; put before each request's path. */
+  readonly pathPrefix: string
+}
+
+/** How a request travels upstream. */
+export interface Route {
+  readonly connections: UpstreamConnections
+  /** Headers that the proxy adds: name, value, ... */
+  readonly added: readonly string[]
+  readonly keepAuthorization: boolean
+  readonly keepImpersonation: boolean
+}
+
+/** How identities whose credential ends at the proxy are asserted upstream. */
+export interface IdentityAsserter {
+  /**
+   * True where the proxy itself impersonates: then it must ask whether the user's own Impersonate-* headers are allowed,
+   * and no such header goes upstream as it came.
+   */
+  readonly impersonates: boolean
+  /** @throws UnassertableIdentity */
+  route(user: UserInfo): Route | Promise<Route>
+}
+
+/** Identities as X-Remote-* headers over connections with the front-proxy certificate. */
+export class RequestHeaderAsserter implements IdentityAsserter {
+  readonly impersonates = false
+
+  constructor(private readonly connections: UpstreamConnections) {}
+
+  route(user: UserInfo): Route {
+    return {
+      connections: this.connections,
+      added: requestHeaderIdentity(user),
+      keepAuthorization: false,
+      keepImpersonation: true,
+    }
+  }
+}
+
+/** Identities as Impersonate-* headers over connections with the kubeconfig's own credentials. */
+export class ImpersonatingAsserter implements IdentityAsserter {
+  readonly impersonates = true
+
+  constructor(private readonly own: ReviewClient) {}
+
+  async route(user: UserInfo): Promise<Route> {
+    const added = impersonationIdentity(user)
+    const authorization = await this.own.authorization()
+    if (authorization !== undefined) added.push('Authorization', authorization)
+    return { connections: this.own.connections, added, keepAuthorization: false, keepImpersonation: false }
+  }
+}
+
+/**
+ * The upstream kube-apiserver. Requests whose credential the apiserver verifies itself, or that have none, travel over
+ * connections that carry no credential of the proxy's; only asserted identities take the asserter's connections.
+ */
+export class Upstream {
+  constructor(
+    private readonly bare: UpstreamConnections,
+    readonly asserter: IdentityAsserter,
+  ) {}
+
+  /** @throws UnassertableIdentity */
+  route({ user, passage }: Authenticated): Route | Promise<Route> {
+    if (passage === 'asserted') return this.asserter.route(user)
+    return {
+      connections: this.bare,
+      added: [],
+      keepAuthorization: passage === 'forwarded',
+      keepImpersonation: true,
+    }
+  }
+}

@@ -1,0 +1,144 @@
+import { execFileSync } from 'node:child_process'
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** One certificate with its key. Both are on disk as well, the key readable by its owner only. */
+export interface Issued {
+  readonly cert: string
+  readonly key: string
+  readonly certFile: string
+  readonly keyFile: string
+}
+
+export type CA = Issued
+
+export interface CertificateRequest {
+  /** Names the files; unique within the PKI. */
+  readonly name: string
+  readonly cn: string
+  readonly o?: readonly string[]
+  readonly dns?: readonly string[]
+  readonly ip?: readonly string[]
+  readonly uri?: readonly string[]
+  /** Extended key usage; 'none' leaves the extension out. Default 'both'. */
+  readonly usage?: 'client' | 'server' | 'both' | 'none'
+  /** Valid for that many days from notBefore. Default 1; notAfter wins. */
+  readonly days?: number
+  readonly notBefore?: Date
+  readonly notAfter?: Date
+}
+
+const DAY = 86_400_000
+const USAGES = { client: 'clientAuth', server: 'serverAuth', both: 'clientAuth,serverAuth' } as const
+
+/**
+ * Throwaway certificate authorities and certificates (ECDSA P-256), made with openssl in a directory that the test
+ * owns, such as t.testdir(). Nothing of it is checked in.
+ */
+export class PKI {
+  readonly #dir: string
+  #serial = 1
+
+  constructor(dir: string) {
+    this.#dir = dir
+    mkdirSync(dir, { recursive: true })
+  }
+
+  /** A self-signed certificate authority, valid for a year around now. */
+  ca(name: string): CA {
+    const files = this.#newKey(name)
+    this.#openssl(
+      ...['req', '-x509', '-new', '-sha256', '-key', files.keyFile, '-out', files.certFile],
+      ...[
+        '-config',
+        this.#config(name, ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign,cRLSign']),
+      ],
+      ...['-extensions', 'ext', '-subj', subject({ name, cn: name }), '-days', '365'],
+    )
+    return read(files)
+  }
+
+  /** A certificate issued by `ca`; an hour old unless notBefore says otherwise. */
+  issue(ca: CA, request: CertificateRequest): Issued {
+    const { name, usage = 'both', days = 1 } = request
+    const files = this.#newKey(name)
+    const notBefore = request.notBefore ?? new Date((request.notAfter?.getTime() ?? Date.now()) - DAY / 24)
+    const notAfter = request.notAfter ?? new Date(notBefore.getTime() + days * DAY)
+    const san = [
+      ...(request.dns ?? []).map((v) => `DNS:${v}`),
+      ...(request.ip ?? []).map((v) => `IP:${v}`),
+      ...(request.uri ?? []).map((v) => `URI:${v}`),
+    ]
+    const config = this.#config(name, [
+      'basicConstraints=critical,CA:FALSE',
+      'keyUsage=critical,digitalSignature',
+      ...(usage === 'none' ? [] : [`extendedKeyUsage=${USAGES[usage]}`]),
+      ...(san.length === 0 ? [] : [`subjectAltName=${san.join(',')}`]),
+    ])
+    const csr = join(this.#dir, `${name}.csr`)
+    this.#openssl(
+      'req',
+      '-new',
+      '-config',
+      config,
+      '-key',
+      files.keyFile,
+      '-out',
+      csr,
+      '-subj',
+      subject(request),
+    )
+    // `openssl x509 -req` cannot set notBefore; `openssl ca` can, and needs a small database for it.
+    writeFileSync(join(this.#dir, `${name}.db`), '')
+    writeFileSync(join(this.#dir, `${name}.srl`), (this.#serial++).toString(16).padStart(4, '0'))
+    this.#openssl(
+      ...['ca', '-batch', '-notext', '-config', config, '-in', csr, '-out', files.certFile],
+      ...['-cert', ca.certFile, '-keyfile', ca.keyFile, '-outdir', this.#dir],
+      ...['-startdate', asn1Time(notBefore), '-enddate', asn1Time(notAfter), '-extensions', 'ext'],
+    )
+    return read(files)
+  }
+
+  #newKey(name: string): { certFile: string; keyFile: string } {
+    const keyFile = join(this.#dir, `${name}.key`)
+    this.#openssl('genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', keyFile)
+    chmodSync(keyFile, 0o600)
+    return { certFile: join(this.#dir, `${name}.crt`), keyFile }
+  }
+
+  #config(name: string, extensions: readonly string[]): string {
+    const file = join(this.#dir, `${name}.cnf`)
+    const base = join(this.#dir, name)
+    writeFileSync(
+      file,
+      [
+        '[req]\ndistinguished_name=dn\nstring_mask=utf8only\nutf8=yes\n[dn]',
+        `[ca]\ndefault_ca=db\n[db]\ndatabase=${base}.db\nserial=${base}.srl\ndefault_md=sha256\npolicy=any`,
+        'unique_subject=no\n[any]\norganizationName=optional\ncommonName=optional',
+        `[ext]\n${extensions.join('\n')}\n`,
+      ].join('\n'),
+    )
+    return file
+  }
+
+  #openssl(...args: string[]): void {
+    execFileSync('openssl', args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  }
+}
+
+function read(files: { certFile: string; keyFile: string }): Issued {
+  return { ...files, cert: readFileSync(files.certFile, 'utf8'), key: readFileSync(files.keyFile, 'utf8') }
+}
+
+function subject({ cn, o = [] }: CertificateRequest): string {
+  const escape = (v: string) => v.replace(/[\\/+]/g, '\\$&')
+  return [...o.map((v) => `/O=${escape(v)}`), `/CN=${escape(cn)}`].join('')
+}
+
+/** YYYYMMDDHHMMSSZ */
+function asn1Time(date: Date): string {
+  return date
+    .toISOString()
+    .replace(/\.\d+Z$/, 'Z')
+    .replace(/[-:T]/g, '')
+}

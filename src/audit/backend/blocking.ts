@@ -1,0 +1,25 @@
+import type { Event } from '../event.js'
+import type { Backend } from './backend.js'
+
+/**
+ * Mode `blocking`: the request waits until its events are stored, but does not fail when they are not
+ * (k8s.io/apiserver/pkg/server/options/audit.go ignoreErrorsBackend). Mode `blocking-strict` is a backend without this.
+ */
+export class IgnoreErrorsBackend implements Backend {
+  readonly name: string
+  readonly #delegate: Backend
+
+  constructor(delegate: Backend) {
+    this.name = `ignoreErrors<${delegate.name}>`
+    this.#delegate = delegate
+  }
+
+  processEvents(events: readonly Event[]): boolean | Promise<boolean> {
+    const stored = this.#delegate.processEvents(events)
+    return typeof stored === 'boolean' ? true : stored.then(() => true)
+  }
+
+  shutdown(deadline: AbortSignal): Promise<void> {
+    return this.#delegate.shutdown(deadline)
+  }
+}

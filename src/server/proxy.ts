@@ -1,0 +1,149 @@
+import type { Logger } from 'pino'
+import { Registry } from 'prom-client'
+import type { Backend } from '../audit/backend/backend.js'
+import type { Captures } from '../audit/capture/body-capture.js'
+import { Clock } from '../audit/clock.js'
+import type { AuditMetrics } from '../audit/metrics.js'
+import type { PolicyEvaluator } from '../audit/policy/evaluate.js'
+import type { Authenticator } from '../authentication/authenticator.js'
+import type { ReviewClient } from '../upstream/reviews.js'
+import type { Upstream } from '../upstream/upstream.js'
+import { RequestHandler } from './handler.js'
+import { healthPage, StatusListener, type HealthCheck, type Page } from './health.js'
+import { InFlight } from './in-flight.js'
+import { Listener, type ListenerOptions } from './listener.js'
+
+/** The parts of a running proxy, each made by whoever reads its flags. */
+export interface ProxyParts {
+  readonly serving: ListenerOptions
+  readonly authenticator: Authenticator
+  readonly policy: PolicyEvaluator
+  readonly backend: Backend
+  readonly captures: Captures
+  readonly upstream: Upstream
+  readonly reviews: ReviewClient
+  readonly metrics: AuditMetrics
+  readonly registry: Registry
+  readonly log: Logger
+  readonly healthz?: { host: string; port: number } | undefined
+  readonly metricsAddress?: { host: string; port: number } | undefined
+  /** Milliseconds to go on serving, but not ready, after shutdown has begun. */
+  readonly shutdownDelay: number
+  /** Milliseconds, after that, for requests under way and for buffered events. */
+  readonly shutdownTimeout: number
+  /** Closes the connections upstream, last of all. */
+  closeUpstream(): Promise<void>
+}
+
+/** A proxy from its first listening socket to its last flushed event. */
+export class Proxy {
+  private readonly inFlight = new InFlight()
+  private readonly listener: Listener
+  private readonly pages: StatusListener[] = []
+  private shuttingDown = false
+
+  constructor(private readonly parts: ProxyParts) {
+    const { metrics } = parts
+    const clock = new Clock()
+    const handler = new RequestHandler({
+      authenticator: parts.authenticator,
+      policy: parts.policy,
+      sink: { backend: parts.backend, now: () => clock.now(), observeEvent: () => metrics.observeEvent() },
+      captures: parts.captures,
+      upstream: parts.upstream,
+      reviews: parts.reviews,
+      inFlight: this.inFlight,
+      log: parts.log,
+      observeLevel: (level) => metrics.observeLevel(level),
+      observeRejected: () => metrics.observeRejected(),
+    })
+    this.listener = new Listener(parts.serving, handler.handle)
+    for (const [address, pages] of this.statusPages()) this.pages.push(new StatusListener(address, pages))
+  }
+
+  /** Starts to serve. Rejects where an address cannot be bound. */
+  async start(): Promise<void> {
+    for (const page of this.pages) await page.listen()
+    await this.listener.listen()
+  }
+
+  /** The secure port. */
+  get port(): number {
+    return this.listener.port
+  }
+
+  /** The ports of the health and metrics listeners, in that order, as far as they are on. */
+  get statusPorts(): number[] {
+    return this.pages.map((page) => page.port)
+  }
+
+  /**
+   * Stops without losing an event: says that it is not ready, waits --shutdown-delay-duration, takes no more connections,
+   * ends what is long-running, finishes the rest, flushes the audit backends. Never takes longer than the delay and
+   * --shutdown-timeout together.
+   */
+  async shutdown(): Promise<void> {
+    const { parts } = this
+    this.shuttingDown = true
+    if (parts.shutdownDelay > 0) await delay(parts.shutdownDelay)
+    // Part of the time is kept for the backends, however long requests take.
+    const requests = deadline(parts.shutdownTimeout * 0.75)
+    const everything = deadline(parts.shutdownTimeout)
+    try {
+      this.listener.stopAccepting()
+      await this.inFlight.drain(requests.signal)
+      this.listener.destroy()
+      await parts.backend.shutdown(everything.signal)
+    } finally {
+      requests.cancel()
+      everything.cancel()
+    }
+    for (const page of this.pages) page.close()
+    await parts.closeUpstream()
+  }
+
+  private statusPages(): Map<{ host: string; port: number }, Map<string, Page>> {
+    const { healthz, metricsAddress, registry } = this.parts
+    const listeners = new Map<{ host: string; port: number }, Map<string, Page>>()
+    const ping: HealthCheck = { name: 'ping', check: () => undefined }
+    const serving: HealthCheck = {
+      name: 'shutdown',
+      check: () => (this.shuttingDown ? 'the proxy is shutting down' : undefined),
+    }
+    if (healthz !== undefined) {
+      listeners.set(
+        healthz,
+        new Map([
+          ['/healthz', healthPage('healthz', [ping])],
+          ['/livez', healthPage('livez', [ping])],
+          ['/readyz', healthPage('readyz', [ping, serving])],
+        ]),
+      )
+    }
+    if (metricsAddress !== undefined) {
+      listeners.set(
+        metricsAddress,
+        new Map([
+          [
+            '/metrics',
+            async (_req, res) => {
+              const text = await registry.metrics()
+              res.writeHead(200, { 'Content-Type': registry.contentType }).end(text)
+            },
+          ],
+        ]),
+      )
+    }
+    return listeners
+  }
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
+
+function deadline(ms: number): { signal: AbortSignal; cancel(): void } {
+  const controller = new AbortController()
+  const timer = setTimeout(() => controller.abort(), ms)
+  return { signal: controller.signal, cancel: () => clearTimeout(timer) }
+}

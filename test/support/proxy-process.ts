@@ -1,0 +1,66 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+/** The built executable, as package.json's `bin` names it. */
+export const BIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
+
+/** The real executable in a process of its own, started with real flags. */
+export class ProxyProcess {
+  /** Every line that it wrote to standard error: its own log. */
+  readonly logLines: string[] = []
+  stdout = ''
+
+  private constructor(
+    readonly child: ChildProcess,
+    readonly port: number,
+  ) {}
+
+  /** Starts it on a free port of 127.0.0.1 and waits until it says that it serves. Throws with its log where it exits. */
+  static async start(flags: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<ProxyProcess> {
+    const port = await freePort()
+    const child = spawn(
+      process.execPath,
+      [BIN, '--bind-address=127.0.0.1', `--secure-port=${port}`, '--log-format=json', ...flags],
+      { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } },
+    )
+    const proxy = new ProxyProcess(child, port)
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => (proxy.stdout += text))
+    await new Promise<void>((resolve, reject) => {
+      const lines = createInterface({ input: child.stderr as NodeJS.ReadableStream })
+      lines.on('line', (line) => {
+        proxy.logLines.push(line)
+        if (line.includes('"msg":"serving"')) resolve()
+      })
+      child.once('exit', (code, signal) => {
+        reject(new Error(`the proxy exited with ${code ?? signal}:\n${proxy.logLines.join('\n')}`))
+      })
+    })
+    return proxy
+  }
+
+  get url(): string {
+    return `https://127.0.0.1:${this.port}`
+  }
+
+  /** Sends a signal and answers the exit code (or the signal that ended it). */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | string> {
+    if (this.child.exitCode !== null) return this.child.exitCode
+    if (this.child.signalCode !== null) return this.child.signalCode
+    const exited = once(this.child, 'exit') as Promise<[number | null, string | null]>
+    this.child.kill(signal)
+    const [code, by] = await exited
+    return code ?? by ?? ''
+  }
+}
+
+/** A port that nobody listens on right now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  await once(server.close(), 'close')
+  return port
+}

@@ -19,8 +19,11 @@ export interface Credentials {
   clientCertificate(): Promise<CertificateKeyPair | undefined>
   /** The value of the Authorization header, or undefined where there is none. Rejects with a one-line Error. */
   authorization(): Promise<string | undefined>
-  /** To be called after a 401: what was cached is not used again. */
-  invalidate(): void
+  /**
+   * To be called after a 401: what was cached is not used again. Pass the Authorization that was refused where there was
+   * one; where it has been replaced in the meantime, nothing is done.
+   */
+  invalidate(refused?: string): void
   /** Ends an exec plugin that is running. Nothing is asked afterwards. */
   close(): void
 }

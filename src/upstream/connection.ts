@@ -1,5 +1,13 @@
-import type { Dispatcher } from 'undici'
-import type { ClusterConnection } from '../kubeconfig/connection.js'
+import { Dispatcher, Pool, type buildConnector } from 'undici'
+import type { ClusterConnection, Credentials } from '../kubeconfig/connection.js'
+import { newDial, type Dial } from './dial.js'
+
+/** Milliseconds that an unused connection is kept. */
+const KEEP_ALIVE = 30_000
+/** Milliseconds between two looks at whether the client certificate was replaced. */
+const CERTIFICATE_CHECK = 10_000
+/** Bytes of response headers that are read. */
+const MAX_HEADER_SIZE = 64 * 1024
 
 export interface ClusterPoolOptions {
   /** Whether its connections show the client certificate of connection.credentials. Without, they show none. */
@@ -18,7 +26,125 @@ export interface ClusterPoolOptions {
  * HTTP/1.1 connections to one cluster. A dispatch names the origin `connection.server.origin` and the whole path, the
  * path of connection.server included. The Authorization header is the caller's to set, from
  * connection.credentials.authorization(). Closed by the caller; that does not close the credentials.
+ *
+ * When the client certificate is replaced, new requests go over new connections; the old ones are closed as the requests
+ * on them end (client-go cuts them: transport/cert_rotation.go).
  */
-export function newClusterPool(connection: ClusterConnection, _options: ClusterPoolOptions): Dispatcher {
-  throw new Error(`${connection.source}: no pool yet`)
+export function newClusterPool(connection: ClusterConnection, options: ClusterPoolOptions): Dispatcher {
+  return new ClusterPool(connection, options)
+}
+
+/**
+ * Opens single connections to one cluster, for those that speak something else than requests over them (upgrades).
+ *
+ * @param options.withCredentials whether they show the client certificate of connection.credentials
+ */
+export function newClusterDial(
+  connection: ClusterConnection,
+  options: Pick<ClusterPoolOptions, 'withCredentials' | 'connectTimeout'>,
+): Dial {
+  const { withCredentials, connectTimeout } = options
+  if (!withCredentials) return newDial(connection, { connectTimeout })
+  const { credentials } = connection
+  let dial: { readonly dial: Dial; readonly version: number } | undefined
+  return async () => {
+    const clientCertificate = await credentials.clientCertificate()
+    if (dial === undefined || dial.version !== credentials.certificateVersion) {
+      dial = {
+        dial: newDial(connection, { clientCertificate, connectTimeout }),
+        version: credentials.certificateVersion,
+      }
+    }
+    return dial.dial()
+  }
+}
+
+class ClusterPool extends Dispatcher {
+  readonly #connection: ClusterConnection
+  readonly #options: ClusterPoolOptions
+  /** undefined where the certificate can never change, because none is shown. */
+  readonly #credentials: Credentials | undefined
+  /** Constant: undici ends a connection when the name changes, which otherwise follows each request's Host header. */
+  readonly #servername: string
+  readonly #retired = new Set<Pool>()
+  #pool: Pool
+  #version: number
+  #checkAt = 0
+
+  constructor(connection: ClusterConnection, options: ClusterPoolOptions) {
+    super()
+    this.#connection = connection
+    this.#options = options
+    this.#credentials = options.withCredentials ? connection.credentials : undefined
+    this.#servername = connection.tls.servername ?? connection.server.hostname
+    this.#version = connection.credentials.certificateVersion
+    this.#pool = this.#newPool()
+  }
+
+  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    if (this.#credentials !== undefined) this.#followCertificate(this.#credentials)
+    const withName = { ...options, servername: this.#servername } as Dispatcher.DispatchOptions
+    return this.#pool.dispatch(withName, handler)
+  }
+
+  override close(): Promise<void>
+  override close(callback: () => void): void
+  override close(callback?: () => void): Promise<void> | void {
+    const closed = Promise.all([this.#pool, ...this.#retired].map((pool) => pool.close())).then(() => {})
+    return callback === undefined ? closed : void closed.then(callback)
+  }
+
+  override destroy(): Promise<void>
+  override destroy(err: Error | null): Promise<void>
+  override destroy(callback: () => void): void
+  override destroy(err: Error | null, callback: () => void): void
+  override destroy(err?: Error | null | (() => void), callback?: () => void): Promise<void> | void {
+    const then = typeof err === 'function' ? err : callback
+    const reason = err instanceof Error ? err : null
+    const destroyed = Promise.all([this.#pool, ...this.#retired].map((pool) => pool.destroy(reason))).then(
+      () => {},
+    )
+    return then === undefined ? destroyed : void destroyed.then(then)
+  }
+
+  #followCertificate(credentials: Credentials): void {
+    const now = Date.now()
+    if (now >= this.#checkAt) {
+      this.#checkAt = now + CERTIFICATE_CHECK
+      // What it finds shows in the version; an error shows where a connection is opened.
+      credentials.clientCertificate().catch(() => {})
+    }
+    if (credentials.certificateVersion === this.#version) return
+    this.#version = credentials.certificateVersion
+    const old = this.#pool
+    this.#pool = this.#newPool()
+    this.#retired.add(old)
+    void old
+      .close()
+      .catch(() => {})
+      .finally(() => this.#retired.delete(old))
+  }
+
+  #newPool(): Pool {
+    const { connections, headersTimeout, bodyTimeout } = this.#options
+    const dial = newClusterDial(this.#connection, this.#options)
+    const connect: buildConnector.connector = (_options, callback) => {
+      dial().then(
+        (socket) => callback(null, socket),
+        (err: Error) => callback(err, null),
+      )
+    }
+    const pool = new Pool(this.#connection.server.origin, {
+      connect,
+      connections: connections ?? null,
+      pipelining: 1,
+      allowH2: false,
+      keepAliveTimeout: KEEP_ALIVE,
+      headersTimeout: headersTimeout ?? 0,
+      bodyTimeout: bodyTimeout ?? 0,
+      maxHeaderSize: MAX_HEADER_SIZE,
+    })
+    pool.on('drain', (origin) => this.emit('drain', origin))
+    return pool
+  }
 }

@@ -30,7 +30,7 @@ export function newDial(connection: ClusterConnection, options: DialOptions = {}
   const port = server.port || (server.protocol === 'https:' ? '443' : '80')
   const tls = tlsOptions(connection, options.clientCertificate)
   const connect = buildConnector({ ...tls, allowH2: false, timeout })
-  const target = { hostname, host: server.host, protocol: server.protocol, port, servername: tls.servername }
+  const target = { hostname, protocol: server.protocol, port, servername: tls.servername }
 
   const direct = (httpSocket?: Socket) =>
     new Promise<Socket>((resolve, reject) => {
@@ -74,9 +74,10 @@ function throughProxy(
   const user = decodeURIComponent(proxyUrl.username)
   const password = decodeURIComponent(proxyUrl.password)
   const authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+  const hostname = proxyUrl.hostname.replace(/^\[|\]$/g, '')
   const options = {
     method: 'CONNECT',
-    hostname: proxyUrl.hostname.replace(/^\[|\]$/g, ''),
+    hostname,
     port: proxyUrl.port || (proxyUrl.protocol === 'https:' ? 443 : 80),
     path: target,
     agent: false as const,
@@ -88,6 +89,8 @@ function throughProxy(
       proxyUrl.protocol === 'https:'
         ? httpsRequest({
             ...options,
+            // Without it Node.js would verify the name in the Host header, which is the target's.
+            servername: isIP(hostname) === 0 ? hostname : '',
             ...(tls.ca !== undefined && { ca: [...rootCertificates, tls.ca] }),
             rejectUnauthorized: tls.rejectUnauthorized,
           })

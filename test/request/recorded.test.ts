@@ -1,0 +1,59 @@
+// What a real kube-apiserver made of these requests: the RequestReceived event it logged, or the status with which it
+// answered without logging one.
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import type { ObjectReference } from '../../src/audit/event.js'
+import { newRequestInfo, RequestInfoError } from '../../src/request/request-info.js'
+import { InvalidRequestTarget, parseRequestTarget } from '../../src/request/request-target.js'
+import { sourceIPs } from '../../src/request/source-ips.js'
+import { userAgentOf } from '../../src/request/user-agent.js'
+
+interface Recorded {
+  method: string
+  target: string
+  headers?: Record<string, string>
+  event?: {
+    verb: string
+    requestURI: string
+    objectRef?: ObjectReference
+    sourceIPs: string[]
+    userAgent?: string
+  }
+  status?: number
+}
+
+const recorded = JSON.parse(
+  readFileSync(new URL('../../../test/request/recordings/requests.json', import.meta.url), 'utf8'),
+) as Recorded[]
+
+function observe({ method, target, headers = {} }: Recorded): Recorded['event'] | number {
+  try {
+    const parsed = parseRequestTarget(target)
+    const info = newRequestInfo(method, parsed)
+    const { apiGroup, apiVersion, namespace, resource, subresource, name } = info
+    const reference = Object.entries({ apiGroup, apiVersion, namespace, resource, subresource, name })
+    const userAgent = userAgentOf(headers['user-agent'])
+    return {
+      verb: info.verb,
+      requestURI: parsed.requestURI,
+      ...(info.isResourceRequest && { objectRef: Object.fromEntries(reference.filter(([, v]) => v !== '')) }),
+      sourceIPs: sourceIPs({
+        forwardedFor: headers['x-forwarded-for'],
+        realIP: headers['x-real-ip'],
+        remoteAddress: '127.0.0.1',
+      }),
+      ...(userAgent !== '' && { userAgent }),
+    }
+  } catch (err) {
+    if (err instanceof InvalidRequestTarget) return 400
+    if (err instanceof RequestInfoError) return 500
+    throw err
+  }
+}
+
+void t.test('requests are understood as a real kube-apiserver understood them', async (t) => {
+  t.ok(recorded.length > 300)
+  for (const row of recorded) {
+    t.strictSame(observe(row), row.event ?? row.status, `${row.method} ${row.target.slice(0, 100)}`)
+  }
+})

@@ -37,7 +37,9 @@ function field(value: unknown, name: string): unknown {
 function readUser(user: unknown): UserInfo {
   const username = field(user, 'username')
   if (typeof username !== 'string' || username === '') {
-    throw new AuthenticationUnavailable('TokenReview: the apiserver authenticated the token but named no user')
+    throw new AuthenticationUnavailable(
+      'TokenReview: the apiserver authenticated the token but named no user',
+    )
   }
   const uid = field(user, 'uid')
   const extra = readExtra(field(user, 'extra'))

@@ -64,7 +64,7 @@ function list(value: string | string[] | undefined): string[] {
 function validity(leaf: DetailedPeerCertificate): { notBefore: number; notAfter: number } {
   let notBefore = 0
   let notAfter = Number.MAX_SAFE_INTEGER
-  for (let certificate: DetailedPeerCertificate | undefined = leaf; certificate?.raw !== undefined; ) {
+  for (let certificate: DetailedPeerCertificate | undefined = leaf; certificate?.raw !== undefined;) {
     notBefore = Math.max(notBefore, Date.parse(certificate.valid_from))
     notAfter = Math.min(notAfter, Date.parse(certificate.valid_to))
     const issuer: DetailedPeerCertificate | undefined = certificate.issuerCertificate

@@ -43,7 +43,8 @@ export class ClientHeaders {
         remote.push(name, rawHeaders[i + 1] as string)
         continue
       }
-      if (lower.charCodeAt(0) === 0x3a /* : */ || HOP_BY_HOP.has(lower) || named?.has(lower) === true) continue
+      if (lower.charCodeAt(0) === 0x3a /* : */ || HOP_BY_HOP.has(lower) || named?.has(lower) === true)
+        continue
       raw.push(name, rawHeaders[i + 1] as string)
     }
     return new ClientHeaders(raw, remote, misnamed)
@@ -53,6 +54,11 @@ export class ClientHeaders {
   get(name: string): string | undefined {
     const value = first(this.raw, name)
     return value === undefined ? undefined : headerText(value)
+  }
+
+  /** The same, one character per byte as received. */
+  getRaw(name: string): string | undefined {
+    return first(this.raw, name)
   }
 
   /** Every value of a header as text, in order; `name` in lower case. */
@@ -93,7 +99,13 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'http2-settings',
 ])
 
-const PROTECTED: ReadonlySet<string> = new Set(['authorization', 'audit-id', 'host', 'content-length', 'content-type'])
+const PROTECTED: ReadonlySet<string> = new Set([
+  'authorization',
+  'audit-id',
+  'host',
+  'content-length',
+  'content-type',
+])
 
 function isProtected(lower: string): boolean {
   return PROTECTED.has(lower) || lower.startsWith('impersonate-') || lower.startsWith('sec-websocket-')

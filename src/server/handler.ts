@@ -148,7 +148,10 @@ export class RequestHandler {
         await this.refuse(exchange, status.UNAUTHORIZED)
       } else if (err instanceof AuthenticationUnavailable) {
         this.deps.log.error({ auditID: exchange.auditID, reason: err.message }, 'cannot authenticate')
-        await this.refuse(exchange, status.serviceUnavailable('the credential could not be verified: the apiserver did not answer'))
+        await this.refuse(
+          exchange,
+          status.serviceUnavailable('the credential could not be verified: the apiserver did not answer'),
+        )
       } else throw err
     }
     return undefined
@@ -169,7 +172,11 @@ export class RequestHandler {
   }
 
   /** The request goes upstream, or is answered with the error that keeps it from going there. */
-  private async proxy(exchange: Exchange, from: Authenticated, audit: AuditContext | undefined): Promise<void> {
+  private async proxy(
+    exchange: Exchange,
+    from: Authenticated,
+    audit: AuditContext | undefined,
+  ): Promise<void> {
     const { upstream } = this.deps
     let authenticated = from
     let impersonation: Impersonation | undefined
@@ -260,13 +267,19 @@ export class RequestHandler {
         await audit?.responseComplete()
         return
       case 'upstream-gone':
-        this.deps.log.warn({ auditID: exchange.auditID, reason: errorMessage(outcome.error) }, 'the upstream broke off')
+        this.deps.log.warn(
+          { auditID: exchange.auditID, reason: errorMessage(outcome.error) },
+          'the upstream broke off',
+        )
         audit?.annotate({ [ABORTED]: 'by the upstream' })
         await audit?.responseComplete()
         res.destroy()
         return
       case 'unreachable':
-        this.deps.log.error({ auditID: exchange.auditID, reason: errorMessage(outcome.error) }, 'the upstream is unreachable')
+        this.deps.log.error(
+          { auditID: exchange.auditID, reason: errorMessage(outcome.error) },
+          'the upstream is unreachable',
+        )
         await this.answerAudited(exchange, audit, status.serviceUnavailable('the apiserver is unreachable'))
         return
       case 'ended':
@@ -333,7 +346,10 @@ function statusFor(err: unknown): status.StatusError | undefined {
   if (err instanceof Refused) return err.error
   if (err instanceof ImpersonationError) return status.internalError(err.message)
   if (err instanceof UnassertableIdentity) return status.internalError(err.message)
-  if (err instanceof ReviewError) return status.serviceUnavailable('the impersonation could not be authorized: the apiserver did not answer')
+  if (err instanceof ReviewError)
+    return status.serviceUnavailable(
+      'the impersonation could not be authorized: the apiserver did not answer',
+    )
   return undefined
 }
 

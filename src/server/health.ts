@@ -23,7 +23,8 @@ export class StatusListener {
       const path = (req.url ?? '').split('?', 1)[0] as string
       const page = pages.get(path)
       if (page === undefined) return void res.writeHead(404).end('404 page not found\n')
-      if (req.method !== 'GET' && req.method !== 'HEAD') return void res.writeHead(405, { Allow: 'GET' }).end()
+      if (req.method !== 'GET' && req.method !== 'HEAD')
+        return void res.writeHead(405, { Allow: 'GET' }).end()
       Promise.resolve(page(req, res)).catch(() => res.destroy())
     })
   }

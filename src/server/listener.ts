@@ -103,9 +103,15 @@ function refuse(err: NodeJS.ErrnoException, socket: Socket | TLSSocket): void {
   const tooLarge = err.code === 'HPE_HEADER_OVERFLOW'
   const timeout = err.code === 'ERR_HTTP_REQUEST_TIMEOUT'
   const [line, error] = tooLarge
-    ? ['431 Request Header Fields Too Large', { code: 431, reason: 'BadRequest', message: 'the request headers are too large' }]
+    ? [
+        '431 Request Header Fields Too Large',
+        { code: 431, reason: 'BadRequest', message: 'the request headers are too large' },
+      ]
     : timeout
-      ? ['408 Request Timeout', { code: 408, reason: 'Timeout', message: 'the request headers did not arrive in time' }]
+      ? [
+          '408 Request Timeout',
+          { code: 408, reason: 'Timeout', message: 'the request headers did not arrive in time' },
+        ]
       : ['400 Bad Request', badRequest('the request is not well-formed HTTP')]
   const body = statusBody(error)
   socket.end(

@@ -110,7 +110,8 @@ export class ResponseAudit implements ResponseObserver {
   }
 
   private impersonated(): void {
-    if (this.facts.impersonation !== undefined) this.audit.setImpersonatedUser(this.facts.impersonation.target)
+    if (this.facts.impersonation !== undefined)
+      this.audit.setImpersonatedUser(this.facts.impersonation.target)
   }
 }
 
@@ -124,7 +125,11 @@ function refusesImpersonation(status: ResponseStatus): boolean {
 }
 
 /** What k8s.io/apiserver/pkg/endpoints/handlers/create.go transformDecodeError and its like say. */
-const UNDECODED = [' cannot be handled as a ', 'the object provided is unrecognized', "couldn't get version/kind"]
+const UNDECODED = [
+  ' cannot be handled as a ',
+  'the object provided is unrecognized',
+  "couldn't get version/kind",
+]
 
 /**
  * Whether kube-apiserver came to decode the request's body, which is when it completes the object reference from it. It

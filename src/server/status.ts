@@ -45,7 +45,8 @@ export function statusJSON(error: StatusError): string {
     status: 'Failure',
     message: error.message,
     reason: error.reason,
-    details: error.retryAfterSeconds === undefined ? undefined : { retryAfterSeconds: error.retryAfterSeconds },
+    details:
+      error.retryAfterSeconds === undefined ? undefined : { retryAfterSeconds: error.retryAfterSeconds },
     code: error.code,
   })
 }

@@ -41,7 +41,9 @@ export function impersonationForbidden(user: UserInfo, check: ImpersonationCheck
   const resource = check.subresource === undefined ? check.resource : `${check.resource}/${check.subresource}`
   const group = check.group === '' ? '' : `.${check.group}`
   const scope =
-    check.namespace === undefined ? 'at the cluster scope' : `in the namespace ${JSON.stringify(check.namespace)}`
+    check.namespace === undefined
+      ? 'at the cluster scope'
+      : `in the namespace ${JSON.stringify(check.namespace)}`
   return (
     `${resource}${group} ${JSON.stringify(check.name)} is forbidden: User ${JSON.stringify(user.username)} ` +
     `cannot impersonate resource ${JSON.stringify(resource)} in API group ${JSON.stringify(check.group)} ${scope}`

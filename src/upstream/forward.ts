@@ -113,7 +113,12 @@ class ResponsePump implements Dispatcher.DispatchHandler, Forwarding {
     if (this.over) this.abort()
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, statusCode: number, _: unknown, message?: string): void {
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    statusCode: number,
+    _: unknown,
+    message?: string,
+  ): void {
     if (this.over || statusCode < 200) return
     const raw = controller.rawHeaders as Buffer[]
     const headers: string[] = []

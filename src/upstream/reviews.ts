@@ -82,7 +82,8 @@ async function readBounded(answer: Dispatcher.ResponseData, path: string): Promi
   try {
     for await (const chunk of answer.body as AsyncIterable<Buffer>) {
       size += chunk.length
-      if (size > MAX_ANSWER) throw new ReviewError(`POST ${path}: the answer is larger than ${MAX_ANSWER} bytes`)
+      if (size > MAX_ANSWER)
+        throw new ReviewError(`POST ${path}: the answer is larger than ${MAX_ANSWER} bytes`)
       chunks.push(chunk)
     }
   } catch (err) {

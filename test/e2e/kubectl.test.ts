@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { byAuditID, readAuditLog, waitForEvents, type LoggedEvent } from '../support/audit-log.js'
 import { TestCluster } from '../support/cluster.js'
 import type { Issued } from '../support/pki.js'
@@ -56,10 +56,18 @@ class Session {
   }
 
   args(who: Who, args: readonly string[]): string[] {
-    return [`--kubeconfig=${this.kubeconfigs.get(who)}`, `--cache-dir=${join(this.dir, `cache-${who}`)}`, ...args]
+    return [
+      `--kubeconfig=${this.kubeconfigs.get(who)}`,
+      `--cache-dir=${join(this.dir, `cache-${who}`)}`,
+      ...args,
+    ]
   }
 
-  kubectl(who: Who, args: readonly string[], stdin = ''): Promise<{ code: number; out: string; err: string }> {
+  kubectl(
+    who: Who,
+    args: readonly string[],
+    stdin = '',
+  ): Promise<{ code: number; out: string; err: string }> {
     return new Promise((resolve) => {
       const child = execFile(KUBECTL, this.args(who, args), (error, out, err) => {
         resolve({ code: error === null ? 0 : Number(error.code ?? 1), out, err })
@@ -109,7 +117,9 @@ for (const mode of ['request header', 'impersonation'] as const) {
         kind: 'Config',
         'current-context': 'c',
         contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
-        clusters: [{ name: 'c', cluster: { server: cluster.url, 'certificate-authority': cluster.ca.certFile } }],
+        clusters: [
+          { name: 'c', cluster: { server: cluster.url, 'certificate-authority': cluster.ca.certFile } },
+        ],
         users: [{ name: 'u', user: user(self) }],
       }),
       { mode: 0o600 },
@@ -194,7 +204,7 @@ async function grant(cluster: TestCluster): Promise<void> {
 }
 
 /** What people do with kubectl. */
-async function work(t: Tap.Test, session: Session): Promise<void> {
+async function work(t: Test, session: Session): Promise<void> {
   const ok = async (who: Who, args: string[], stdin?: string): Promise<string> => {
     const { code, out, err } = await session.kubectl(who, args, stdin)
     t.equal(code, 0, `${who}: kubectl ${args.join(' ')} ${code === 0 ? '' : err}`)
@@ -212,7 +222,10 @@ async function work(t: Tap.Test, session: Session): Promise<void> {
   t.match(await ok('alice', ['get', 'configmaps', '-n', 'e2e']), /^one /m)
   await watchOne(t, session)
   t.match(await ok('admin', ['apply', '-f', '-'], DEPLOYMENT), /created/)
-  t.match(await ok('admin', ['apply', '-f', '-'], DEPLOYMENT.replace('image: nginx', 'image: nginx:2')), /configured/)
+  t.match(
+    await ok('admin', ['apply', '-f', '-'], DEPLOYMENT.replace('image: nginx', 'image: nginx:2')),
+    /configured/,
+  )
   await ok('admin', ['patch', 'configmap', 'one', '-n', 'e2e', '--type=merge', '-p', '{"data":{"k":"w"}}'])
   await ok('admin', ['scale', 'deployment/web', '-n', 'e2e', '--replicas=3'])
   t.equal((await session.kubectl('alice', ['auth', 'can-i', 'list', 'pods'])).out.trim(), 'yes')
@@ -222,11 +235,19 @@ async function work(t: Tap.Test, session: Session): Promise<void> {
   await refused('bob', ['delete', 'configmap', 'one', '-n', 'e2e'], /User "bob" cannot delete/)
   await ok('admin', ['get', 'pods', '-n', 'e2e', '--as=alice', '--as-group=dev'])
   await refused('admin', ['get', 'secrets', '-n', 'e2e', '--as=carol'], /User "carol" cannot list/)
-  await refused('alice', ['get', 'pods', '-n', 'e2e', '--as=kubernetes-admin'], /User "alice" cannot impersonate/)
+  await refused(
+    'alice',
+    ['get', 'pods', '-n', 'e2e', '--as=kubernetes-admin'],
+    /User "alice" cannot impersonate/,
+  )
 
   session.addUser('robot', { token: await serviceAccountToken(session.cluster) })
   t.match(await ok('robot', ['get', 'configmaps', '-n', 'e2e']), /^one /m)
-  await refused('robot', ['get', 'secrets', '-n', 'e2e'], /User "system:serviceaccount:e2e:robot" cannot list/)
+  await refused(
+    'robot',
+    ['get', 'secrets', '-n', 'e2e'],
+    /User "system:serviceaccount:e2e:robot" cannot list/,
+  )
   session.addUser('bob', { token: 'nosuchtoken' })
   await refused('bob', ['get', 'configmaps', '-n', 'e2e'], /Unauthorized|logged in/)
 
@@ -235,8 +256,11 @@ async function work(t: Tap.Test, session: Session): Promise<void> {
 }
 
 /** `kubectl get --watch`: the event of a change made meanwhile arrives while the watch is open. */
-async function watchOne(t: Tap.Test, session: Session): Promise<void> {
-  const watch = spawn(KUBECTL, session.args('alice', ['get', 'configmaps', '-n', 'e2e', '--watch', '-o', 'name']))
+async function watchOne(t: Test, session: Session): Promise<void> {
+  const watch = spawn(
+    KUBECTL,
+    session.args('alice', ['get', 'configmaps', '-n', 'e2e', '--watch', '-o', 'name']),
+  )
   t.teardown(() => watch.kill('SIGKILL'))
   const lines = createInterface({ input: watch.stdout })[Symbol.asyncIterator]()
   t.equal((await lines.next()).value, 'configmap/one')
@@ -259,7 +283,7 @@ async function serviceAccountToken(cluster: TestCluster): Promise<string> {
 }
 
 /** For every request that the proxy audited, kube-apiserver's own events under the same auditID say the same. */
-async function compare(t: Tap.Test, session: Session, mode: string): Promise<void> {
+async function compare(t: Test, session: Session, mode: string): Promise<void> {
   const ours = byAuditID(readAuditLog(session.auditLog))
   // A request that was not let through has no event upstream.
   const reached = [...ours].filter(([, events]) => events[0]?.responseStatus?.code !== 401)
@@ -314,8 +338,4 @@ function nativeEssence(mode: string) {
 /** 1.20 says of a watch that the client ended: Success, "Connection closed early". */
 function nativeStatus(e: LoggedEvent): string | undefined {
   return e.responseStatus?.message === 'Connection closed early' ? undefined : e.responseStatus?.status
-}
-
-declare namespace Tap {
-  type Test = typeof t
 }

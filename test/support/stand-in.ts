@@ -1,0 +1,253 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import https, { type RequestOptions } from 'node:https'
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TLSSocket } from 'node:tls'
+import { PKI, type CertificateRequest, type Issued } from './pki.js'
+import { ProxyProcess } from './proxy-process.js'
+
+export interface StandInOptions {
+  /** Answers what is not a review. */
+  readonly upstream: (req: IncomingMessage, res: ServerResponse) => void
+  /** Answers TokenReviews and SubjectAccessReviews; without it, TokenReviews know `tokens` and everything is allowed. */
+  readonly reviews?: (req: IncomingMessage, res: ServerResponse, review: Review) => void
+  readonly tokens?: Readonly<Record<string, object>>
+  /** YAML; everything at level Metadata without it. */
+  readonly policy?: string
+  /** How identities of client certificates go upstream. */
+  readonly identity?: 'request-header' | 'impersonation'
+  readonly flags?: readonly string[]
+}
+
+/** A review object as the stand-in apiserver receives it. */
+export interface Review {
+  readonly kind: string
+  readonly apiVersion: string
+  readonly spec: Record<string, unknown>
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly rawHeaders: readonly string[]
+  readonly body: Buffer
+}
+
+/** What the stand-in apiserver saw of a request that was not a review. */
+export interface Seen {
+  readonly method: string
+  readonly url: string
+  readonly rawHeaders: readonly string[]
+  readonly headers: IncomingHttpHeaders
+  /** CN of the client certificate of the connection it came over, if it had one. */
+  readonly peer: string | undefined
+}
+
+const EVERYTHING = 'apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n'
+
+/** A stand-in apiserver in this process, and the real proxy in a process of its own in front of it. */
+export class StandIn {
+  readonly dir = mkdtempSync(join(tmpdir(), 'kube-audit-proxy-'))
+  readonly auditLog = join(this.dir, 'audit.log')
+  readonly pki = new PKI(join(this.dir, 'pki'))
+  readonly ca = this.pki.ca('ca')
+  readonly frontProxyCA = this.pki.ca('front-proxy-ca')
+  /** A client certificate of an administrator. */
+  readonly admin = this.client({ name: 'admin', cn: 'admin', o: ['system:masters'] })
+  readonly kubeconfig = join(this.dir, 'kubeconfig')
+  readonly seen: Seen[] = []
+  readonly reviews: Review[] = []
+  proxy!: ProxyProcess
+  upstream!: https.Server
+  private upstreamPort = 0
+
+  static async start(options: StandInOptions): Promise<StandIn> {
+    const standIn = new StandIn(options)
+    await standIn.startUpstream()
+    await standIn.startProxy()
+    return standIn
+  }
+
+  private constructor(private readonly options: StandInOptions) {}
+
+  /** Issues a client certificate that the proxy accepts, unless the request says otherwise. */
+  client(request: Partial<CertificateRequest> & { name: string; cn: string }): Issued {
+    return this.pki.issue(this.ca, { usage: 'client', ...request })
+  }
+
+  async startUpstream(): Promise<void> {
+    const serving = this.pki.issue(this.ca, {
+      name: 'upstream',
+      cn: 'kube-apiserver',
+      ip: ['127.0.0.1'],
+      usage: 'server',
+    })
+    this.upstream = https.createServer(
+      {
+        cert: serving.cert,
+        key: serving.key,
+        requestCert: true,
+        rejectUnauthorized: false,
+        requestTimeout: 0,
+      },
+      (req, res) => this.serve(req, res),
+    )
+    this.upstream.listen(this.upstreamPort, '127.0.0.1', 4096)
+    await once(this.upstream, 'listening')
+    this.upstreamPort = (this.upstream.address() as AddressInfo).port
+  }
+
+  /** As if the apiserver had died. */
+  async stopUpstream(): Promise<void> {
+    const closed = once(this.upstream.close(), 'close')
+    this.upstream.closeAllConnections()
+    await closed
+  }
+
+  async startProxy(): Promise<void> {
+    const { options } = this
+    const serving = this.pki.issue(this.ca, {
+      name: 'serving',
+      cn: 'proxy',
+      ip: ['127.0.0.1'],
+      usage: 'server',
+    })
+    const self = this.client({ name: 'self', cn: 'kube-audit-proxy' })
+    const name = 'stand-in'
+    writeFileSync(
+      this.kubeconfig,
+      JSON.stringify({
+        apiVersion: 'v1',
+        kind: 'Config',
+        'current-context': name,
+        contexts: [{ name, context: { cluster: name, user: name } }],
+        clusters: [
+          {
+            name,
+            cluster: {
+              server: `https://127.0.0.1:${this.upstreamPort}`,
+              'certificate-authority': this.ca.certFile,
+            },
+          },
+        ],
+        users: [{ name, user: { 'client-certificate': self.certFile, 'client-key': self.keyFile } }],
+      }),
+      { mode: 0o600 },
+    )
+    const policyFile = join(this.dir, 'policy.yaml')
+    writeFileSync(policyFile, options.policy ?? EVERYTHING)
+    const flags = [
+      `--kubeconfig=${this.kubeconfig}`,
+      `--tls-cert-file=${serving.certFile}`,
+      `--tls-private-key-file=${serving.keyFile}`,
+      `--client-ca-file=${this.ca.certFile}`,
+      `--audit-policy-file=${policyFile}`,
+      `--audit-log-path=${this.auditLog}`,
+    ]
+    if (options.identity !== 'impersonation') {
+      const cn = 'front-proxy-client'
+      const frontProxy = this.pki.issue(this.frontProxyCA, { name: cn, cn, usage: 'client' })
+      flags.push(
+        `--proxy-client-cert-file=${frontProxy.certFile}`,
+        `--proxy-client-key-file=${frontProxy.keyFile}`,
+      )
+    }
+    this.proxy = await ProxyProcess.start([...flags, ...(options.flags ?? [])])
+  }
+
+  /** TLS options of a client of the proxy; `who` undefined brings no certificate. */
+  as(who: Issued | undefined = this.admin): RequestOptions {
+    const { ca, proxy } = this
+    const identity = who === undefined ? {} : { cert: who.cert, key: who.key }
+    return { host: '127.0.0.1', port: proxy.port, ca: ca.cert, ...identity }
+  }
+
+  /** A request through the proxy, answered with its response as soon as that begins. */
+  async open(path: string, options: RequestOptions = {}, body?: string | Buffer): Promise<IncomingMessage> {
+    const req = https.request({ ...this.as(), path, ...options })
+    req.end(body)
+    const [res] = (await once(req, 'response')) as [IncomingMessage]
+    return res
+  }
+
+  /** A request through the proxy, answered when it is over. */
+  async ask(path: string, options: RequestOptions = {}, body?: string | Buffer): Promise<Answer> {
+    const res = await this.open(path, { agent: false, ...options }, body)
+    const chunks: Buffer[] = []
+    for await (const chunk of res) chunks.push(chunk as Buffer)
+    return {
+      status: res.statusCode ?? 0,
+      headers: res.headers,
+      rawHeaders: res.rawHeaders,
+      body: Buffer.concat(chunks),
+    }
+  }
+
+  /** Resident memory of the proxy's process, in MiB, now and at its highest. */
+  memory(): { now: number; peak: number } {
+    const status = readFileSync(`/proc/${this.proxy.child.pid}/status`, 'utf8')
+    const field = (name: string): number =>
+      Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) / 1024
+    return { now: field('VmRSS'), peak: field('VmHWM') }
+  }
+
+  async stop(): Promise<void> {
+    await this.proxy.stop()
+    await this.stopUpstream()
+    rmSync(this.dir, { recursive: true, force: true })
+  }
+
+  private serve(req: IncomingMessage, res: ServerResponse): void {
+    if (/^\/apis\/auth[a-z]+\.k8s\.io\/v1\/(tokenreviews|subjectaccessreviews)$/.test(req.url ?? '')) {
+      void this.review(req, res)
+      return
+    }
+    const subject = (req.socket as TLSSocket).getPeerCertificate().subject as { CN?: string } | undefined
+    this.seen.push({
+      method: req.method ?? '',
+      url: req.url ?? '',
+      headers: req.headers,
+      rawHeaders: req.rawHeaders,
+      peer: subject?.CN,
+    })
+    this.options.upstream(req, res)
+  }
+
+  private async review(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = []
+    for await (const chunk of req) chunks.push(chunk as Buffer)
+    const review = JSON.parse(Buffer.concat(chunks).toString()) as Review
+    this.reviews.push(review)
+    if (this.options.reviews !== undefined) {
+      this.options.reviews(req, res, review)
+      return
+    }
+    const user = this.options.tokens?.[String(review.spec['token'])]
+    const status =
+      review.kind === 'TokenReview'
+        ? user === undefined
+          ? { authenticated: false }
+          : { authenticated: true, user }
+        : { allowed: true }
+    sendJSON(res, 201, { ...review, status })
+  }
+}
+
+/** Answers with JSON, as the stand-in apiserver. */
+export function sendJSON(
+  res: ServerResponse,
+  code: number,
+  value: unknown,
+  headers: OutgoingHttpHeaders = {},
+): void {
+  const body = JSON.stringify(value)
+  res.writeHead(code, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    ...headers,
+  })
+  res.end(body)
+}

@@ -6,29 +6,27 @@ import { canonicalIP } from './ip.js'
  */
 export const MAX_FORWARDED_FOR = 64
 
-/** Where a request came from. Headers count as Go's Header.Get reads them: the first of its name. */
-export interface Origin {
-  /** The first `X-Forwarded-For` header: addresses separated by commas. */
-  readonly forwardedFor?: string | undefined
-  /** The first `X-Real-Ip` header. */
-  readonly realIP?: string | undefined
-  /** The peer of the connection, as Node's `socket.remoteAddress` has it; undefined once the connection is gone. */
-  readonly remoteAddress?: string | undefined
-}
-
 /**
  * The sourceIPs of an event: what X-Forwarded-For says, then X-Real-Ip unless it is among them, then the peer unless it
  * is the last of them. What is not an address is left out. k8s.io/apimachinery/pkg/util/net/http.go SourceIPs, which
- * is the same in Kubernetes 1.20 and now.
+ * is the same in Kubernetes 1.20 and now. Of a header that repeats it reads the first, as Go's Header.Get does.
+ *
+ * @param forwardedFor the first `X-Forwarded-For` header: addresses separated by commas
+ * @param realIP the first `X-Real-Ip` header
+ * @param peer the other end of the connection, as Node's `socket.remoteAddress` has it; empty once that is gone
  */
-export function sourceIPs(origin: Origin): string[] {
-  const ips = origin.forwardedFor ? forwardedIPs(origin.forwardedFor) : []
+export function sourceIPs(
+  forwardedFor: string | undefined,
+  realIP: string | undefined,
+  peer: string | undefined,
+): string[] {
+  const ips = forwardedFor ? forwardedIPs(forwardedFor) : []
 
-  const realIP = origin.realIP ? canonicalIP(origin.realIP) : undefined
-  if (realIP !== undefined && !ips.includes(realIP)) ips.push(realIP)
+  const real = realIP ? canonicalIP(realIP) : undefined
+  if (real !== undefined && !ips.includes(real)) ips.push(real)
 
-  const peer = origin.remoteAddress ? canonicalIP(withoutZone(origin.remoteAddress)) : undefined
-  if (peer !== undefined && ips.at(-1) !== peer) ips.push(peer)
+  const remote = peer ? canonicalIP(withoutZone(peer)) : undefined
+  if (remote !== undefined && ips.at(-1) !== remote) ips.push(remote)
   return ips
 }
 

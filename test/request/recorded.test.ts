@@ -6,7 +6,7 @@ import type { ObjectReference } from '../../src/audit/event.js'
 import { newRequestInfo, RequestInfoError } from '../../src/request/request-info.js'
 import { InvalidRequestTarget, parseRequestTarget } from '../../src/request/request-target.js'
 import { sourceIPs } from '../../src/request/source-ips.js'
-import { userAgentOf } from '../../src/request/user-agent.js'
+import { truncateUserAgent } from '../../src/request/user-agent.js'
 
 interface Recorded {
   method: string
@@ -26,23 +26,24 @@ const recorded = JSON.parse(
   readFileSync(new URL('../../../test/request/recordings/requests.json', import.meta.url), 'utf8'),
 ) as Recorded[]
 
+/** Headers are recorded one character per byte, as Node reads them. */
+function textOf(header: string | undefined): string | undefined {
+  return header && Buffer.from(header, 'latin1').toString('utf8')
+}
+
 function observe({ method, target, headers = {} }: Recorded): Recorded['event'] | number {
   try {
     const parsed = parseRequestTarget(target)
     const info = newRequestInfo(method, parsed)
     const { apiGroup, apiVersion, namespace, resource, subresource, name } = info
     const reference = Object.entries({ apiGroup, apiVersion, namespace, resource, subresource, name })
-    const userAgent = userAgentOf(headers['user-agent'])
+    const userAgent = truncateUserAgent(textOf(headers['user-agent']))
     return {
       verb: info.verb,
       requestURI: parsed.requestURI,
       ...(info.isResourceRequest && { objectRef: Object.fromEntries(reference.filter(([, v]) => v !== '')) }),
-      sourceIPs: sourceIPs({
-        forwardedFor: headers['x-forwarded-for'],
-        realIP: headers['x-real-ip'],
-        remoteAddress: '127.0.0.1',
-      }),
-      ...(userAgent !== '' && { userAgent }),
+      sourceIPs: sourceIPs(headers['x-forwarded-for'], headers['x-real-ip'], '127.0.0.1'),
+      ...(userAgent && { userAgent }),
     }
   } catch (err) {
     if (err instanceof InvalidRequestTarget) return 400

@@ -1,5 +1,9 @@
-import type { Logger } from 'pino'
 import { systemTimers, type Timer, type Timers } from './timers.js'
+
+/** The part of a pino Logger that is needed here. */
+export interface WarnLog {
+  warn(fields: object, message: string): void
+}
 
 /** What was held back of one kind of message. */
 interface Held {
@@ -17,12 +21,12 @@ interface Held {
  * disk. Nothing goes unsaid: when the interval is over, one line tells how many were left out and what they add up to.
  */
 export class RateLimitedLog {
-  readonly #log: Pick<Logger, 'warn'>
+  readonly #log: WarnLog
   readonly #intervalMs: number
   readonly #timers: Timers
   readonly #held = new Map<string, Held>()
 
-  constructor(log: Pick<Logger, 'warn'>, intervalMs = 10_000, timers: Timers = systemTimers) {
+  constructor(log: WarnLog, intervalMs = 10_000, timers: Timers = systemTimers) {
     this.#log = log
     this.#intervalMs = intervalMs
     this.#timers = timers

@@ -9,42 +9,39 @@ export class PluginErrors {
   readonly #plugin: string
   readonly #metrics: AuditMetrics
   readonly #log: RateLimitedLog
+  readonly #backend: string
 
-  constructor(plugin: string, metrics: AuditMetrics, log: RateLimitedLog) {
+  /**
+   * @param plugin as in the metrics
+   * @param backend whose events these are: the log's or the webhook's
+   */
+  constructor(plugin: string, metrics: AuditMetrics, log: RateLimitedLog, backend = plugin) {
     this.#plugin = plugin
     this.#metrics = metrics
     this.#log = log
+    this.#backend = backend
   }
 
   /** `events` events could not be recorded because something failed. */
   failed(events: number, reason: string): void {
     this.#metrics.observeError(this.#plugin, events)
-    this.#log.warn(
-      `${this.#plugin} failed`,
-      { plugin: this.#plugin, reason },
-      'audit events could not be recorded',
-      events,
-    )
+    this.#warn('failed', reason, 'audit events could not be recorded', events)
   }
 
   /** `events` events were given up because of a limit. */
   dropped(events: number, reason: string): void {
     this.#metrics.observeError(this.#plugin, events)
     this.#metrics.observeDropped(this.#plugin, events)
-    this.#log.warn(
-      `${this.#plugin} dropped`,
-      { plugin: this.#plugin, reason },
-      'audit events were dropped',
-      events,
-    )
+    this.#warn('dropped', reason, 'audit events were dropped', events)
   }
 
-  /** Something failed that cost no event. */
-  trouble(kind: string, reason: string): void {
-    this.#log.warn(
-      `${this.#plugin} ${kind}`,
-      { plugin: this.#plugin, reason },
-      `audit ${this.#plugin}: ${kind}`,
-    )
+  /** Something failed that cost no event. `what` is one of a few fixed messages. */
+  trouble(what: string, reason: string): void {
+    this.#warn(what, reason, `audit ${this.#backend}: ${what}`, 1)
+  }
+
+  #warn(kind: string, reason: string, message: string, count: number): void {
+    const fields = { plugin: this.#plugin, backend: this.#backend, reason }
+    this.#log.warn(`${this.#plugin} ${this.#backend} ${kind}`, fields, message, count)
   }
 }

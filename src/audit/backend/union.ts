@@ -1,0 +1,34 @@
+import type { Event } from '../event.js'
+import type { Backend } from './backend.js'
+
+/** Hands every event to all of the backends (k8s.io/apiserver/pkg/audit/union.go Union). */
+export function union(backends: readonly [Backend, ...Backend[]]): Backend {
+  return backends.length === 1 ? backends[0] : new UnionBackend(backends)
+}
+
+/** Each backend has the events at once, whether or not another is slow or fails. */
+class UnionBackend implements Backend {
+  readonly name: string
+  readonly #backends: readonly Backend[]
+
+  constructor(backends: readonly Backend[]) {
+    this.name = `union[${backends.map((b) => b.name).join(',')}]`
+    this.#backends = backends
+  }
+
+  processEvents(events: readonly Event[]): boolean | Promise<boolean> {
+    let success = true
+    const waiting: Promise<boolean>[] = []
+    for (const backend of this.#backends) {
+      const stored = backend.processEvents(events)
+      if (typeof stored !== 'boolean') waiting.push(stored)
+      else success &&= stored
+    }
+    if (waiting.length === 0) return success
+    return Promise.all(waiting).then((all) => success && all.every(Boolean))
+  }
+
+  async shutdown(deadline: AbortSignal): Promise<void> {
+    await Promise.all(this.#backends.map((backend) => backend.shutdown(deadline)))
+  }
+}

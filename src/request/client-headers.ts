@@ -56,11 +56,6 @@ export class ClientHeaders {
     return value === undefined ? undefined : headerText(value)
   }
 
-  /** The same, one character per byte as received. */
-  getRaw(name: string): string | undefined {
-    return first(this.raw, name)
-  }
-
   /** Every value of a header as text, in order; `name` in lower case. */
   values(name: string): string[] {
     const found: string[] = []

@@ -7,7 +7,7 @@ import type { AuditContext, RequestAttributes } from '../audit/context.js'
 import type { UserInfo } from '../authentication/user.js'
 import type { ClientHeaders } from '../request/client-headers.js'
 import { sourceIPs } from '../request/source-ips.js'
-import { userAgentOf } from '../request/user-agent.js'
+import { truncateUserAgent } from '../request/user-agent.js'
 import type { RequestInfo } from '../request/request-info.js'
 import type { RequestTarget } from '../request/request-target.js'
 import type { Forwarding } from '../upstream/forward.js'
@@ -55,12 +55,8 @@ export class Exchange implements Stoppable {
       requestURI: this.target.requestURI,
       verb: this.info.verb,
       user,
-      sourceIPs: sourceIPs({
-        forwardedFor: this.headers.getRaw('x-forwarded-for'),
-        realIP: this.headers.getRaw('x-real-ip'),
-        remoteAddress: this.peer,
-      }),
-      userAgent: userAgentOf(this.headers.getRaw('user-agent')),
+      sourceIPs: sourceIPs(this.headers.get('x-forwarded-for'), this.headers.get('x-real-ip'), this.peer),
+      userAgent: truncateUserAgent(this.headers.get('user-agent')),
       objectRef,
       receivedAt: this.receivedAt,
     }

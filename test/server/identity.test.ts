@@ -57,7 +57,10 @@ await t.test('identities are asserted by request headers', async (t) => {
   })
 
   await t.test('nobody at all', async (t) => {
-    t.equal((await standIn.ask(PODS, { ...standIn.as(undefined), headers: { 'audit-id': 'anon-1' } })).status, 200)
+    t.equal(
+      (await standIn.ask(PODS, { ...standIn.as(undefined), headers: { 'audit-id': 'anon-1' } })).status,
+      200,
+    )
     const seen = standIn.seen.at(-1)
     t.equal(seen?.peer, undefined)
     t.strictSame(values(seen, 'x-remote-user'), [])
@@ -89,7 +92,11 @@ await t.test('identities are asserted by request headers', async (t) => {
         const seen = standIn.seen.at(-1)
         t.equal(standIn.seen.length, before + 1)
         const expected = who === undefined ? [] : ['admin']
-        t.strictSame(values(seen, 'x-remote-user'), expected, `${name}, as ${who === undefined ? 'nobody' : 'admin'}`)
+        t.strictSame(
+          values(seen, 'x-remote-user'),
+          expected,
+          `${name}, as ${who === undefined ? 'nobody' : 'admin'}`,
+        )
         t.strictSame(
           values(seen, 'x-remote-group'),
           who === undefined ? [] : ['system:masters', 'system:authenticated'],
@@ -104,7 +111,11 @@ await t.test('identities are asserted by request headers', async (t) => {
     for (const name of ['Authorization', 'impersonate-user', 'Audit-ID']) {
       const before = standIn.seen.length
       const { status, body } = await standIn.ask(PODS, {
-        headers: { connection: `close, ${name}`, authorization: 'Bearer bobtoken', 'audit-id': `conn-${name}` },
+        headers: {
+          connection: `close, ${name}`,
+          authorization: 'Bearer bobtoken',
+          'audit-id': `conn-${name}`,
+        },
       })
       t.equal(status, 400)
       t.match(JSON.parse(body.toString()), { kind: 'Status', reason: 'BadRequest', code: 400 })
@@ -113,7 +124,7 @@ await t.test('identities are asserted by request headers', async (t) => {
     }
   })
 
-  await t.test('impersonation is the apiserver\'s to allow', async (t) => {
+  await t.test("impersonation is the apiserver's to allow", async (t) => {
     const headers = { 'impersonate-user': 'carol', 'impersonate-group': 'dev', 'audit-id': 'imp-1' }
     t.equal((await standIn.ask(PODS, { headers })).status, 200)
     const seen = standIn.seen.at(-1)
@@ -146,12 +157,12 @@ await t.test('identities are asserted by impersonation', async (t) => {
     const alice = standIn.client({ name: 'alice2', cn: 'alice', o: ['dev'] })
     t.equal((await standIn.ask(PODS, standIn.as(alice))).status, 200)
     const seen = standIn.seen.at(-1)
-    t.equal(seen?.peer, 'kube-audit-proxy', 'over the connection with the kubeconfig\'s credentials')
+    t.equal(seen?.peer, 'kube-audit-proxy', "over the connection with the kubeconfig's credentials")
     t.strictSame(values(seen, 'impersonate-user'), ['alice'])
     t.strictSame(values(seen, 'impersonate-group'), ['dev', 'system:authenticated'])
   })
 
-  await t.test('the user\'s own Impersonate-* headers are authorized, then replaced', async (t) => {
+  await t.test("the user's own Impersonate-* headers are authorized, then replaced", async (t) => {
     standIn.reviews.length = 0
     const headers = {
       'Impersonate-User': 'carol',
@@ -201,7 +212,7 @@ await t.test('identities are asserted by impersonation', async (t) => {
     t.equal(last?.impersonatedUser, undefined)
   })
 
-  await t.test('anonymous requests bring no Impersonate-* of the proxy\'s', async (t) => {
+  await t.test("anonymous requests bring no Impersonate-* of the proxy's", async (t) => {
     await standIn.ask(PODS, standIn.as(undefined))
     const seen = standIn.seen.at(-1)
     t.equal(seen?.peer, undefined)
@@ -279,9 +290,10 @@ await t.test('tokens', async (t) => {
   t.equal(reviewed, 1, 'the answer is remembered')
 
   t.equal((await ask('bad', 'bad-1')).status, 401)
-  t.strictSame((await eventsOf(standIn, 'bad-1')).map((e) => [e.stage, e.responseStatus?.reason]), [
-    ['ResponseStarted', 'Unauthorized'],
-  ])
+  t.strictSame(
+    (await eventsOf(standIn, 'bad-1')).map((e) => [e.stage, e.responseStatus?.reason]),
+    [['ResponseStarted', 'Unauthorized']],
+  )
 
   reviewed = 0
   await Promise.all(Array.from({ length: 10 }, (_, i) => ask('other', `other-${i}`)))
@@ -339,7 +351,7 @@ await t.test('a certificate that expires while its connection stays open', async
   t.equal(await ask(), 'HTTP/1.1 200 OK')
   // The certificate's end is a wall-clock time, so that only the clock can be waited for.
   let line = ''
-  for (const until = Date.now() + 15_000; Date.now() < until && !line.includes('401'); ) {
+  for (const until = Date.now() + 15_000; Date.now() < until && !line.includes('401');) {
     await new Promise((resolve) => setTimeout(resolve, 200))
     line = await ask()
   }

@@ -32,7 +32,10 @@ const BACKSLASH = 0x5c
  * `body` is not changed.
  */
 export function compactJSON(body: Buffer, duplicates: Duplicates = 'merge'): string | undefined {
-  const bytes = isUtf8(body) ? body : replaceInvalidUTF8(body)
+  const utf8 = isUtf8(body) ? body : replaceInvalidUTF8(body)
+  let length = utf8.length
+  while (length > 0 && isSpace(utf8[length - 1])) length--
+  const bytes = utf8.subarray(0, length)
   const found = scan(bytes)
   if (found === INVALID) return undefined
   const text = ((found & HAS_SPACE) === 0 ? bytes : withoutSpace(bytes)).toString('utf8')
@@ -58,7 +61,7 @@ function scan(buf: Buffer): number {
   for (;;) {
     // A value is expected at i, after white space.
     let c = buf[i]
-    while (c === SPACE || c === LF || c === CR || c === TAB) {
+    while (isSpace(c)) {
       found |= HAS_SPACE
       c = buf[++i]
     }
@@ -71,7 +74,7 @@ function scan(buf: Buffer): number {
       open.push(base)
       base = c === 0x7b ? top : -1
       c = buf[++i]
-      while (c === SPACE || c === LF || c === CR || c === TAB) {
+      while (isSpace(c)) {
         found |= HAS_SPACE
         c = buf[++i]
       }
@@ -89,7 +92,7 @@ function scan(buf: Buffer): number {
     for (;;) {
       if (!expectKey) {
         c = buf[i]
-        while (c === SPACE || c === LF || c === CR || c === TAB) {
+        while (isSpace(c)) {
           found |= HAS_SPACE
           c = buf[++i]
         }
@@ -107,7 +110,7 @@ function scan(buf: Buffer): number {
         i++
         if (base < 0) break
         c = buf[i]
-        while (c === SPACE || c === LF || c === CR || c === TAB) {
+        while (isSpace(c)) {
           found |= HAS_SPACE
           c = buf[++i]
         }
@@ -136,7 +139,7 @@ function scan(buf: Buffer): number {
         hashes[top++] = hash
       }
       c = buf[i]
-      while (c === SPACE || c === LF || c === CR || c === TAB) {
+      while (isSpace(c)) {
         found |= HAS_SPACE
         c = buf[++i]
       }
@@ -165,6 +168,10 @@ function skipString(buf: Buffer, i: number, length: number): number {
 
 function isEscape(c: number | undefined): boolean {
   return c !== undefined && ESCAPES.includes(c)
+}
+
+function isSpace(c: number | undefined): boolean {
+  return c === SPACE || c === LF || c === CR || c === TAB
 }
 
 function isHexDigit(c: number | undefined): boolean {
@@ -204,10 +211,9 @@ function isWord(buf: Buffer, i: number, word: string): number {
   return i + word.length
 }
 
-/** A copy of valid JSON without the white space outside its strings; no copy when that is all at its end. */
+/** A copy of valid JSON without the white space outside its strings. */
 function withoutSpace(buf: Buffer): Buffer {
-  let length = buf.length
-  while (length > 0 && (buf[length - 1] as number) <= SPACE) length--
+  const length = buf.length
   const out = Buffer.allocUnsafeSlow(length)
   let size = 0
   for (let i = 0; i < length; i++) {

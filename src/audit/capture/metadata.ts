@@ -1,0 +1,50 @@
+import type { CapturedBody } from './capture.js'
+import { endOfValue, STOP, stringAt, visitMembers } from './json-cursor.js'
+
+/** What an object says about itself. What is absent, or is no string, is undefined. */
+export interface ObjectHeader {
+  apiVersion?: string
+  kind?: string
+  metadata?: NonNullable<CapturedBody['metadata']>
+}
+
+/**
+ * Reads apiVersion, kind and the metadata that an ObjectReference is completed with (k8s.io/apiserver/pkg/audit
+ * request.go LogRequestObject) from `text` (from compactJSON). It stops reading when it has all three.
+ */
+export function readObjectHeader(text: string): ObjectHeader {
+  const header: ObjectHeader = {}
+  let wanted = 3
+  visitMembers(text, 0, (name, value) => {
+    let end: number
+    if (name === 'apiVersion' || name === 'kind') {
+      const found = stringAt(text, value)
+      if (found !== undefined) header[name] = found
+      end = endOfValue(text, value)
+    } else if (name === 'metadata') {
+      end = readMetadata(text, value, header)
+    } else {
+      return endOfValue(text, value)
+    }
+    return --wanted === 0 ? STOP : end
+  })
+  return header
+}
+
+function readMetadata(text: string, metadata: number, header: ObjectHeader): number {
+  const found: Record<string, string> = {}
+  const end = visitMembers(text, metadata, (name, value) => {
+    switch (name) {
+      case 'namespace':
+      case 'name':
+      case 'uid':
+      case 'resourceVersion': {
+        const string = stringAt(text, value)
+        if (string !== undefined && string !== '') found[name] = string
+      }
+    }
+    return endOfValue(text, value)
+  })
+  if (Object.keys(found).length > 0) header.metadata = found
+  return end
+}

@@ -1,5 +1,7 @@
 import type { CapturedBody } from './capture.js'
+import { compactJSON } from './json.js'
 import { endOfValue, STOP, stringAt, visitMembers } from './json-cursor.js'
+import { visitPrefix } from './json-prefix.js'
 
 /** What an object says about itself. What is absent, or is no string, is undefined. */
 export interface ObjectHeader {
@@ -47,4 +49,16 @@ function readMetadata(text: string, metadata: number, header: ObjectHeader): num
   })
   if (Object.keys(found).length > 0) header.metadata = found
   return end
+}
+
+/** The metadata of an object of which only the first bytes are there, if all of the metadata is among them. */
+export function readPrefixMetadata(prefix: string): ObjectHeader['metadata'] {
+  let found: string | undefined
+  visitPrefix(prefix, (name, value, end) => {
+    if (name === 'metadata') found = compactJSON(Buffer.from(prefix.slice(value, end)))
+    return found === undefined
+  })
+  const header: ObjectHeader = {}
+  if (found !== undefined) readMetadata(found, 0, header)
+  return header.metadata
 }

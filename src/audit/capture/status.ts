@@ -1,9 +1,49 @@
 import type { ResponseStatus } from '../event.js'
+import { type ContentEncoding, decodeContent } from './content-encoding.js'
 import { compactJSON } from './json.js'
-import { endOfString, endOfValue, isObject, isString, skipSpace } from './json-cursor.js'
+import { isObject } from './json-cursor.js'
+import { stringIn, visitPrefix } from './json-prefix.js'
+import type { Encoding } from './media-type.js'
 
 /** How much of a response's body is read in search of a Status, in bytes. */
 export const STATUS_PREFIX_BYTES = 65536
+
+/** So many compressed bytes tell whether it is a Status; they decode to half a megabyte at most. */
+const COMPRESSED_PREFIX_BYTES = 512
+const MAX_DEFLATE_RATIO = 1032
+/** `k8s`, a zero byte, and the type of the object. */
+const PROTOBUF_HEADER_BYTES = 64
+
+/**
+ * Whether the body that begins with `prefix` may still turn out to be a Status. This is asked of every response whose
+ * object is not wanted, mostly by its first chunk.
+ */
+export function mayBeStatus(prefix: Buffer, encoding: Encoding, contentEncoding: ContentEncoding): boolean {
+  if (contentEncoding !== 'identity') {
+    const compressed = prefix.subarray(0, COMPRESSED_PREFIX_BYTES)
+    try {
+      const max = COMPRESSED_PREFIX_BYTES * MAX_DEFLATE_RATIO
+      return mayBeStatus(decodeContent(compressed, contentEncoding, max, true), encoding, 'identity')
+    } catch {
+      return false
+    }
+  }
+  switch (encoding) {
+    case 'json': {
+      const kind = kindOfPrefix(prefix.toString('latin1'))
+      return kind === undefined || kind === 'Status'
+    }
+    case 'yaml': {
+      const kind = /^kind:[ \t]*([^\s]+)/m.exec(prefix.toString('latin1'))?.[1]
+      return kind === undefined || kind.includes('Status')
+    }
+    case 'protobuf':
+      // The kind is in the first message of the envelope.
+      return (
+        prefix.length < PROTOBUF_HEADER_BYTES || prefix.subarray(0, PROTOBUF_HEADER_BYTES).includes('Status')
+      )
+  }
+}
 
 /** The strings of a Status that go into an event as they are. */
 type StatusString = 'status' | 'message' | 'reason'
@@ -15,7 +55,7 @@ type StatusString = 'status' | 'message' | 'reason'
 export function kindOfPrefix(prefix: string): string | undefined {
   let kind: string | undefined
   const began = visitPrefix(prefix, (name, value, end) => {
-    if (name === 'kind') kind = stringOf(prefix, value, end) ?? ''
+    if (name === 'kind') kind = stringIn(prefix, value, end) ?? ''
     return kind === undefined
   })
   return began ? kind : ''
@@ -33,15 +73,15 @@ export function readStatus(prefix: string): ResponseStatus | undefined {
   visitPrefix(prefix, (name, value, end) => {
     switch (name) {
       case 'kind':
-        kind = stringOf(prefix, value, end)
+        kind = stringIn(prefix, value, end)
         return kind === 'Status'
       case 'apiVersion':
-        apiVersion = stringOf(prefix, value, end)
+        apiVersion = stringIn(prefix, value, end)
         return apiVersion === 'v1'
       case 'status':
       case 'message':
       case 'reason':
-        setString(status, name, stringOf(prefix, value, end))
+        setString(status, name, stringIn(prefix, value, end))
         return true
       case 'code': {
         const code = Number(prefix.slice(value, end))
@@ -64,42 +104,4 @@ export function readStatus(prefix: string): ResponseStatus | undefined {
 
 function setString(status: ResponseStatus, name: StatusString, value: string | undefined): void {
   if (value !== undefined && value !== '') status[name] = value
-}
-
-/** The string at [start, end); undefined where there is none, or one that is not JSON. */
-function stringOf(text: string, start: number, end: number): string | undefined {
-  if (!isString(text, start)) return undefined
-  try {
-    return JSON.parse(text.slice(start, end)) as string
-  } catch {
-    return undefined
-  }
-}
-
-/**
- * Visits the members of the object that `prefix` begins with, as far as they are there whole, until the visitor says
- * false. False where `prefix` begins with no object. Nothing is assumed about the text: what is no JSON ends the visit.
- */
-function visitPrefix(prefix: string, visit: (name: string, value: number, end: number) => boolean): boolean {
-  let i = skipSpace(prefix, 0)
-  if (i === prefix.length) return true
-  if (!isObject(prefix, i)) return false
-  i = skipSpace(prefix, i + 1)
-  while (isString(prefix, i)) {
-    const endOfKey = endOfString(prefix, i)
-    if (endOfKey < 0) break
-    const name = stringOf(prefix, i, endOfKey)
-    i = skipSpace(prefix, endOfKey)
-    if (prefix[i] !== ':') break
-    const value = skipSpace(prefix, i + 1)
-    const end = endOfValue(prefix, value)
-    if (end < 0) break
-    i = skipSpace(prefix, end)
-    // A number at the very end of the prefix may go on behind it.
-    if (i === prefix.length && end === i && !isString(prefix, value) && !isObject(prefix, value)) break
-    if (name !== undefined && !visit(name, value, end)) break
-    if (prefix[i] !== ',') break
-    i = skipSpace(prefix, i + 1)
-  }
-  return true
 }

@@ -1,0 +1,62 @@
+import { compactJSON } from './json.js'
+import type { Encoding } from './media-type.js'
+
+/** A Kubernetes object that came as protobuf. */
+export interface ProtobufObject {
+  /** JSON text on one line. Where the kind is not known it has apiVersion, kind and metadata. */
+  readonly json: string
+  readonly known: boolean
+  /** Whether there were fields that are not known, and are left out. */
+  readonly unknownFields: boolean
+  readonly apiVersion: string
+  readonly kind: string
+}
+
+/** What turns bodies that are not JSON into JSON text on one line; undefined is what each says to what it cannot read. */
+export interface Converters {
+  readonly yaml: (text: string) => string | undefined
+  readonly protobuf: {
+    /** `maxLength`: of the JSON, in UTF-16 code units. */
+    convert(body: Buffer, limits: { readonly maxLength: number }): ProtobufObject | undefined
+  }
+}
+
+/** A body as JSON text on one line. */
+export interface ConvertedBody {
+  readonly json: string
+  readonly annotations?: Readonly<Record<string, string>>
+}
+
+/**
+ * The object in `body` as JSON text; undefined where kube-apiserver would not read it either, or where the text would be
+ * longer than `maxLength`. A patch is decoded into maps: of duplicate keys the last one counts.
+ */
+export function toJSON(
+  body: Buffer,
+  encoding: Encoding,
+  isPatch: boolean,
+  converters: Converters,
+  maxLength: number,
+): ConvertedBody | undefined {
+  switch (encoding) {
+    case 'json':
+      return converted(compactJSON(body, isPatch ? 'last' : 'merge'))
+    case 'yaml':
+      return converted(compactJSON(body, 'last') ?? converters.yaml(body.toString('utf8')))
+    case 'protobuf': {
+      const object = converters.protobuf.convert(body, { maxLength })
+      return object && { json: object.json, annotations: unknowns(object) }
+    }
+  }
+}
+
+function converted(json: string | undefined): ConvertedBody | undefined {
+  return json === undefined ? undefined : { json }
+}
+
+function unknowns({ known, unknownFields, apiVersion, kind }: ProtobufObject): Record<string, string> {
+  const annotations: Record<string, string> = {}
+  if (!known) annotations['kube-audit-proxy.io/unknown-kind'] = `${apiVersion}, Kind=${kind}`
+  else if (unknownFields) annotations['kube-audit-proxy.io/unknown-fields'] = `${apiVersion}, Kind=${kind}`
+  return annotations
+}

@@ -1,0 +1,137 @@
+import type { ObjectReference, ResponseStatus } from '../event.js'
+import type { BodyCapture, CapturedBody, CaptureWants } from './capture.js'
+import { BodyTooLargeError, type ContentEncoding, decodeContent } from './content-encoding.js'
+import { type Converters, toJSON } from './convert.js'
+import { HeldBody } from './held-body.js'
+import { type BodyKind, type CaptureBudget, type CaptureLimit, truncatedAnnotations } from './limits.js'
+import { withoutManagedFields } from './managed-fields.js'
+import type { Encoding } from './media-type.js'
+import { readObjectHeader, readPrefixMetadata } from './metadata.js'
+import type { Redactor } from './redact.js'
+import { mayBeStatus, readStatus, STATUS_PREFIX_BYTES } from './status.js'
+
+export interface HeldCaptureOptions {
+  readonly kind: BodyKind
+  readonly wants: CaptureWants
+  readonly ref: ObjectReference | undefined
+  readonly encoding: Encoding
+  readonly contentEncoding: ContentEncoding
+  readonly isPatch: boolean
+  readonly maxBodyBytes: number
+  readonly budget: CaptureBudget
+  readonly redactor: Redactor | undefined
+  readonly onTruncated: (kind: BodyKind, limit: CaptureLimit) => void
+  readonly converters: Converters
+}
+
+const NOTHING: CapturedBody = {}
+
+/** Holds a body, as much of it as is wanted, and reads it when it has ended. */
+export class HeldCapture implements BodyCapture {
+  readonly #options: HeldCaptureOptions
+  readonly #held: HeldBody
+  readonly #statusOnly: boolean
+  /** Whether chunks are still of interest. */
+  #open = true
+  #result: CapturedBody = NOTHING
+  /** A body that is wanted for its Status alone is looked at when so many bytes are held. */
+  #lookAt = 1
+
+  constructor(options: HeldCaptureOptions) {
+    this.#options = options
+    const { wants, maxBodyBytes, budget } = options
+    this.#statusOnly = !wants.object && !wants.metadata
+    this.#held = new HeldBody(
+      this.#statusOnly ? Math.min(STATUS_PREFIX_BYTES, maxBodyBytes) : maxBodyBytes,
+      budget,
+    )
+  }
+
+  write(chunk: Buffer): void {
+    if (!this.#open) return
+    const limit = this.#held.add(chunk)
+    if (limit !== undefined) {
+      const prefix = this.#held.first(STATUS_PREFIX_BYTES)
+      const room = STATUS_PREFIX_BYTES - prefix.length
+      this.#close(() => ({
+        ...this.#readPrefix(room > 0 ? Buffer.concat([prefix, chunk.subarray(0, room)]) : prefix),
+        ...this.#leaveOut(limit),
+      }))
+    } else if (this.#statusOnly && this.#held.bytes >= this.#lookAt) {
+      this.#lookAt = this.#held.bytes * 2
+      const { encoding, contentEncoding } = this.#options
+      if (!mayBeStatus(this.#held.first(STATUS_PREFIX_BYTES), encoding, contentEncoding)) this.#close()
+    }
+  }
+
+  end(complete: boolean): CapturedBody {
+    if (this.#open) {
+      this.#close(() => {
+        if (this.#held.bytes === 0) return NOTHING
+        return complete ? this.#read() : this.#readPrefix(this.#held.first(STATUS_PREFIX_BYTES))
+      })
+    }
+    return this.#result
+  }
+
+  #close(read?: () => CapturedBody): void {
+    this.#open = false
+    try {
+      if (read !== undefined) this.#result = read()
+    } finally {
+      this.#held.free()
+    }
+  }
+
+  #read(): CapturedBody {
+    const { wants, encoding, contentEncoding, isPatch, converters, maxBodyBytes, redactor, ref } =
+      this.#options
+    const body = this.#decode(this.#held.concat(), contentEncoding)
+    if (body === 'too large') return this.#leaveOut('body')
+    const converted = body && toJSON(body, encoding, isPatch, converters, maxBodyBytes)
+    if (converted === undefined) return NOTHING
+    const { json, annotations } = converted
+    const found: CapturedBody = {
+      status: wants.status ? this.#status(json) : undefined,
+      metadata: wants.metadata ? readObjectHeader(json).metadata : undefined,
+    }
+    if (!wants.object) return found
+    if (json.length > maxBodyBytes) return { ...found, ...this.#leaveOut('body') }
+    const shown = wants.omitManagedFields && !isPatch ? withoutManagedFields(json) : json
+    return { ...found, annotations, json: redactor === undefined ? shown : redactor.redact(shown, ref) }
+  }
+
+  /** The body as it was before it was compressed; undefined where it is broken. */
+  #decode(body: Buffer, encoding: ContentEncoding): Buffer | 'too large' | undefined {
+    try {
+      return decodeContent(body, encoding, this.#options.maxBodyBytes)
+    } catch (err) {
+      return err instanceof BodyTooLargeError ? 'too large' : undefined
+    }
+  }
+
+  /** What the beginning of a body says that was cut off, by a limit or by its sender. */
+  #readPrefix(bytes: Buffer): CapturedBody {
+    const { wants, encoding, contentEncoding } = this.#options
+    if (encoding !== 'json' || contentEncoding !== 'identity') return NOTHING
+    const prefix = bytes.toString('utf8')
+    return {
+      status: wants.status ? this.#status(prefix) : undefined,
+      metadata: wants.metadata ? readPrefixMetadata(prefix) : undefined,
+    }
+  }
+
+  #status(json: string): ResponseStatus | undefined {
+    const { redactor, ref } = this.#options
+    const status = readStatus(json)
+    return status !== undefined && redactor !== undefined ? redactor.redactStatus(status, ref) : status
+  }
+
+  /** `limit` leaves the body out. Where the object was wanted the event says so. */
+  #leaveOut(limit: CaptureLimit): CapturedBody {
+    const { wants, kind, onTruncated, maxBodyBytes, budget } = this.#options
+    if (!wants.object) return NOTHING
+    onTruncated(kind, limit)
+    return { annotations: truncatedAnnotations(kind, limit, limit === 'body' ? maxBodyBytes : budget.limit) }
+  }
+}

@@ -1,0 +1,136 @@
+/** How a field's value travels and what JSON shows for it. */
+export type ValueType = 'string' | 'bool' | 'int32' | 'int64' | 'double' | 'bytes' | 'message'
+
+export interface Field {
+  /** `"name":`, ready for the output; empty where the fields of this message are shown as the outer one's. */
+  readonly key: string
+  readonly type: ValueType
+  /** Set where type is message. */
+  readonly message: Message | undefined
+  /** Go: T, *T, []T or map[string]T. */
+  readonly shape: 'value' | 'pointer' | 'list' | 'map'
+  /** Go's omitempty: a zero value, a nil or an empty list is left out of JSON. */
+  readonly omitEmpty: boolean
+  /** Go's value may be nil: a pointer, slice, map or []byte. */
+  readonly isNilable: boolean
+  /** What JSON shows for a nil that is not left out. */
+  readonly ifNil: 'null' | '[]'
+  /** Where a value comes more than once the last one counts; others are collected or merged. */
+  readonly lastWins: boolean
+}
+
+/** One message type. Its fields are in the order that JSON has them in. */
+export interface Message {
+  /** Package and name, such as core.v1.Pod. */
+  readonly name: string
+  readonly fields: readonly Field[]
+  /** By field number the index in `fields`. */
+  readonly index: readonly (number | undefined)[]
+  /** A message that only wraps a list (its one field), which JSON shows bare. */
+  readonly isList: boolean
+  /** The name without the package where the Go type has a MarshalJSON of its own, such as Time. */
+  readonly special: string | undefined
+}
+
+interface Declaration {
+  readonly pkg: string
+  readonly name: string
+  /** `!` a kind, `=` a wrapper of a list, `~` special; see table.ts. */
+  readonly mark: string
+  readonly fields: readonly string[]
+}
+
+const SCALARS: ReadonlySet<string> = new Set<ValueType>([
+  'string',
+  'bool',
+  'int32',
+  'int64',
+  'double',
+  'bytes',
+])
+
+/**
+ * The table of messages (see table.ts), and which of them each kind of each API version is. Messages are built from their
+ * lines when they are first asked for: a cluster uses few of them.
+ */
+export class Schema {
+  readonly #declarations = new Map<string, Declaration>()
+  /** `apiVersion kind` to the message's name. */
+  readonly #kinds = new Map<string, string>()
+  readonly #messages = new Map<string, Message>()
+
+  constructor(table: string) {
+    let pkg = ''
+    let apiVersion = ''
+    for (const line of table.split('\n')) {
+      if (line === '') continue
+      const [word = '', ...rest] = line.split(' ')
+      if (word === 'package') {
+        ;[pkg = '', apiVersion = ''] = rest
+        continue
+      }
+      const [, name = '', mark = ''] = /^(\w+)([!=~]?)$/.exec(word) ?? []
+      const alias = rest.length === 1 && !rest[0]?.includes(':') ? rest[0] : undefined
+      const full = `${pkg}.${name}`
+      if (alias === undefined) this.#declarations.set(full, { pkg, name, mark, fields: rest })
+      if (mark === '!') this.#kinds.set(`${apiVersion} ${name}`, alias ?? full)
+    }
+  }
+
+  /**
+   * The message of a kind. The kinds of meta/v1 (Status, DeleteOptions, WatchEvent and so on) belong to every API
+   * version, as in k8s.io/apimachinery/pkg/apis/meta/v1/register.go AddToGroupVersion.
+   */
+  kind(apiVersion: string, kind: string): Message | undefined {
+    const name = this.#kinds.get(`${apiVersion} ${kind}`)
+    if (name !== undefined) return this.message(name)
+    const meta = `meta.v1.${kind}`
+    return this.#declarations.get(meta)?.mark === '!' ? this.message(meta) : undefined
+  }
+
+  /** A message by its name, such as meta.v1.ObjectMeta, which must be in the table. */
+  message(name: string): Message {
+    const known = this.#messages.get(name)
+    if (known !== undefined) return known
+    const declaration = this.#declarations.get(name)
+    if (declaration === undefined) throw new Error(`no message ${name}`)
+    const fields: Field[] = []
+    const index: (number | undefined)[] = []
+    const message = {
+      name,
+      fields,
+      index,
+      isList: declaration.mark === '=',
+      special: declaration.mark === '~' ? declaration.name : undefined,
+    }
+    // Known before its fields are: messages such as JSONSchemaProps contain themselves.
+    this.#messages.set(name, message)
+    for (const text of declaration.fields) {
+      const [json = '', number = '', ...type] = text.split(':')
+      index[Number(number)] = fields.length
+      fields.push(this.#field(json, type.join(':'), declaration))
+    }
+    return message
+  }
+
+  #field(json: string, typeText: string, { pkg, mark }: Declaration): Field {
+    const [, prefix = '', type = '', omit] = /^(\*|\[\]|map:)?([^?]+)(\??)$/.exec(typeText) ?? []
+    const isScalar = SCALARS.has(type)
+    const message = isScalar ? undefined : this.message(type.includes('.') ? type : `${pkg}.${type}`)
+    const shape = prefix === '*' ? 'pointer' : prefix === '[]' ? 'list' : prefix === 'map:' ? 'map' : 'value'
+    return {
+      key: json === '.' ? '' : `${JSON.stringify(json)}:`,
+      type: isScalar ? (type as ValueType) : 'message',
+      message,
+      shape,
+      omitEmpty: omit === '?',
+      isNilable: shape !== 'value' || type === 'bytes' || message?.isList === true,
+      // The apiserver never lets a list's items be nil: k8s.io/apiserver/pkg/storage/etcd3/store.go List.
+      ifNil: mark === '!' && json === 'items' ? '[]' : 'null',
+      // metav1.Time's Unmarshal begins anew; generated ones go on with what they have.
+      lastWins:
+        (shape === 'value' || shape === 'pointer') &&
+        (isScalar || message?.special === 'Time' || message?.special === 'MicroTime'),
+    }
+  }
+}

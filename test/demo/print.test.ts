@@ -13,6 +13,7 @@ const event: LoggedEvent = {
   stageTimestamp: '2024-05-06T07:08:09.125156Z',
 }
 
+const ESC = '\x1b'
 const columns = (line: string) => line.trim().split(/ {2,}/)
 
 void t.test('one event, one line', (t) => {
@@ -38,12 +39,7 @@ void t.test('columns', (t) => {
     ['a collection', { objectRef: { resource: 'pods', namespace: 'a' } }, 5, 'a/pods'],
     ['a cluster object', { objectRef: { resource: 'nodes', name: 'n' } }, 5, 'nodes/n'],
     ['a namespace', { objectRef: { resource: 'namespaces', namespace: 'a', name: 'a' } }, 5, 'namespaces/a'],
-    [
-      'a path, without its query',
-      { objectRef: undefined, requestURI: '/healthz?verbose' } as never,
-      5,
-      '/healthz',
-    ],
+    ['a path, without its query', { objectRef: undefined, requestURI: '/healthz?verbose' }, 5, '/healthz'],
     ['control characters', { user: { username: 'b\x1b[31mo\nb\u202e' } }, 3, 'b\\u001b[31mo\\u000ab\\u202e'],
     ['no code yet', { responseStatus: {} }, 6, '-'],
     ['microseconds', { stageTimestamp: '2024-05-06T07:08:09.123457Z' }, 7, '0.0ms'],
@@ -55,17 +51,24 @@ void t.test('columns', (t) => {
   for (const [name, change, index, expected] of cases) {
     const line = formatEvent({ ...event, ...change }, { color: false })
     t.equal(columns(line).at(index), expected, name)
-    t.notMatch(line, /[\n\x1b]/, `${name}: one plain line`)
+    t.notOk(line.includes('\n') || line.includes(ESC), `${name}: one plain line`)
   }
   t.end()
 })
 
 void t.test('colours change nothing but colours', (t) => {
-  for (const code of [200, 404, 503]) {
+  for (const code of [200, 404, 503] as const) {
     const one = { ...event, responseStatus: { code } }
     const colored = formatEvent(one, { color: true })
-    t.match(colored, /\x1b\[3[123]m\d{3}\s*\x1b\[0m/)
-    t.equal(colored.replace(/\x1b\[\d+m/g, ''), formatEvent(one, { color: false }))
+    t.ok(
+      colored.includes(`${ESC}[${{ 200: 32, 404: 33, 503: 31 }[code]}m${code}${ESC}[0m`),
+      `the colour of ${code}`,
+    )
+    const plain = colored
+      .split(ESC)
+      .map((part, i) => (i === 0 ? part : part.slice(part.indexOf('m') + 1)))
+      .join('')
+    t.equal(plain, formatEvent(one, { color: false }))
   }
   t.end()
 })

@@ -1,0 +1,100 @@
+import { X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Agent, createServer, request } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { parse } from 'yaml'
+import type { StartProxy } from '../../src/demo/demo.js'
+
+/** A proxy that does the least that the demonstration needs of one: it asserts identities and logs. */
+export const startStandInProxy: StartProxy = async (flags) => {
+  const flag = (name: string) => {
+    const found = flags.find((f) => f.startsWith(`--${name}=`))
+    if (found === undefined) throw new Error(`--${name} is missing`)
+    return found.slice(name.length + 3)
+  }
+  const read = (name: string) => readFileSync(flag(name), 'utf8')
+  const { cluster } = parse(read('kubeconfig')).clusters[0]
+  const ca = Buffer.from(cluster['certificate-authority-data'] as string, 'base64')
+  const frontProxy = new Agent({
+    keepAlive: true,
+    ca,
+    cert: read('proxy-client-cert-file'),
+    key: read('proxy-client-key-file'),
+  })
+  const plain = new Agent({ keepAlive: true, ca })
+  const log = openSync(flag('audit-log-path'), 'a', 0o600)
+
+  const forward = (req: IncomingMessage, res: ServerResponse) => {
+    const received = new Date()
+    const { raw } = (req.socket as TLSSocket).getPeerCertificate() as { raw?: Buffer }
+    const subject = raw === undefined ? [] : new X509Certificate(raw).subject.split('\n')
+    const of = (type: string) =>
+      subject.filter((l) => l.startsWith(`${type}=`)).map((l) => l.slice(type.length + 1))
+    const [username] = of('CN')
+    const impersonated = req.headers['impersonate-user']
+    const write = (stage: string, code: number | undefined) => {
+      const event = {
+        kind: 'Event',
+        apiVersion: 'audit.k8s.io/v1',
+        level: 'Metadata',
+        auditID: req.headers['audit-id'],
+        stage,
+        requestURI: req.url,
+        verb: req.method?.toLowerCase(),
+        user: { username: username ?? 'token' },
+        ...(impersonated === undefined ? {} : { impersonatedUser: { username: impersonated } }),
+        responseStatus: { code },
+        requestReceivedTimestamp: received.toISOString(),
+        stageTimestamp: new Date().toISOString(),
+      }
+      writeSync(log, `${JSON.stringify(event)}\n`)
+    }
+    const asserted = username === undefined ? {} : { 'x-remote-user': username, 'x-remote-group': of('O') }
+    const upstream = request(new URL(req.url ?? '', cluster.server as string), {
+      agent: username === undefined ? plain : frontProxy,
+      method: req.method,
+      headers: { ...req.headers, ...asserted },
+    })
+    res.once('close', () => {
+      write('ResponseComplete', upstreamStatus)
+      upstream.destroy()
+    })
+    let upstreamStatus: number | undefined
+    upstream.on('error', () => res.destroy())
+    upstream.on('response', (answer) => {
+      upstreamStatus = answer.statusCode
+      if (req.url?.includes('watch=true')) write('ResponseStarted', upstreamStatus)
+      res.writeHead(answer.statusCode ?? 500, answer.headers)
+      res.flushHeaders()
+      answer.pipe(res)
+    })
+    req.pipe(upstream)
+  }
+  const server = createServer(
+    {
+      cert: read('tls-cert-file'),
+      key: read('tls-private-key-file'),
+      ca: read('client-ca-file'),
+      requestCert: true,
+      rejectUnauthorized: false,
+    },
+    forward,
+  )
+  server.listen(0, flag('bind-address'))
+  await once(server, 'listening')
+  return {
+    url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async close() {
+      const closed = once(server, 'close')
+      server.close()
+      server.closeAllConnections()
+      await closed
+      frontProxy.destroy()
+      plain.destroy()
+      closeSync(log)
+    },
+  }
+}

@@ -42,7 +42,9 @@ export class DirectoryLock {
         if (await isAlive(join(near, LOCK_FILE))) break
         await removeStale(near)
       }
-      throw new ConfigError(`${flag}: ${directory} is in use by another process; each needs a directory of its own`)
+      throw new ConfigError(
+        `${flag}: ${directory} is in use by another process; each needs a directory of its own`,
+      )
     } catch (err) {
       if (directoryFd !== undefined) closeSync(directoryFd)
       if (err instanceof ConfigError) throw err

@@ -40,7 +40,10 @@ export async function recoverSpool(directory: string, problems: Problems): Promi
   let acknowledged = readAcknowledged(directory)
   if (acknowledged === null) {
     const consequence = 'everything that is still in the directory is sent again'
-    problems.trouble('spool damaged', `the file acknowledged in ${directory} is not as it was written: ${consequence}`)
+    problems.trouble(
+      'spool damaged',
+      `the file acknowledged in ${directory} is not as it was written: ${consequence}`,
+    )
   }
   acknowledged = Math.max(acknowledged ?? 0, start ?? 0)
   // A power cut can take back the end of a segment that was sent already.
@@ -64,6 +67,7 @@ async function recoverLast(directory: string, last: Segment, problems: Problems)
   else truncateSync(path, size)
   last.size = size
   // Less than the start of a segment never held a record.
-  if (fileSize > SEGMENT_START) problems.failed(1, `${path}: cut off its last ${fileSize - size} bytes, which are not whole records`)
+  if (fileSize > SEGMENT_START)
+    problems.failed(1, `${path}: cut off its last ${fileSize - size} bytes, which are not whole records`)
   return last.base + records
 }

@@ -1,11 +1,11 @@
-import { fdatasync, mkdirSync } from 'node:fs'
-import { open, rm } from 'node:fs/promises'
-import { promisify } from 'node:util'
+import { mkdirSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { ConfigError, errorMessage } from '../../errors.js'
 import { writeAcknowledged } from './spool-ack.js'
 import { DirectoryLock } from './spool-lock.js'
 import { recoverSpool, type Segment, type SpoolState } from './spool-recovery.js'
 import { SegmentReader, SegmentWriter, segmentPath } from './spool-segment.js'
+import { SpoolSync } from './spool-sync.js'
 import type { Problems } from './webhook-reporter.js'
 
 export interface SpoolOptions {
@@ -23,8 +23,6 @@ export interface SpoolBatch {
 }
 
 const MAX_SEGMENT_SIZE = 16 * 1024 * 1024
-const SYNC_INTERVAL_MS = 100
-const fdatasyncAsync = promisify(fdatasync)
 
 /**
  * A queue of lines on disk, which outlives the process: append-only segment files, each deleted when all of it is
@@ -52,11 +50,7 @@ export class Spool {
   #readerNext = 0
   /** Read, but did not fit into the batch. */
   #peeked: Buffer | undefined
-  /** Written to since the last sync. */
-  readonly #unsynced = new Set<SegmentWriter>()
-  #directoryUnsynced = false
-  #syncTimer: NodeJS.Timeout | undefined
-  #syncing: Promise<void> | undefined
+  readonly #sync: SpoolSync
   /** What the acknowledged file says. */
   #acknowledgedOnDisk: number
   #acknowledging: Promise<void> | undefined
@@ -67,6 +61,7 @@ export class Spool {
     this.#segmentSize = Math.min(MAX_SEGMENT_SIZE, Math.ceil(options.maxSize / 8))
     this.#problems = problems
     this.#lock = lock
+    this.#sync = new SpoolSync(options.directory, problems)
     this.#segments = state.segments
     this.#next = state.next
     this.#acknowledged = this.#read = this.#acknowledgedOnDisk = state.acknowledged
@@ -135,8 +130,7 @@ export class Spool {
     const last = this.#segments.at(-1)
     if (last !== undefined) last.size = writer.size
     this.#next += count
-    this.#unsynced.add(writer)
-    this.#syncSoon()
+    this.#sync.wrote(writer)
     return count
   }
 
@@ -176,9 +170,7 @@ export class Spool {
   /** Forces everything to the disk and lets another process have the directory. */
   async close(): Promise<void> {
     this.#retireWriter()
-    await this.#syncing
-    clearTimeout(this.#syncTimer)
-    await this.#sync()
+    await this.#sync.close()
     await this.#closeReader()
     await this.#acknowledging
     await this.#removeAcknowledged(this.#acknowledged)
@@ -191,44 +183,15 @@ export class Spool {
       this.#writer = new SegmentWriter(this.#directory, this.#next)
       this.#size += this.#writer.size
       this.#segments.push({ base: this.#next, size: this.#writer.size })
-      this.#directoryUnsynced = true
+      this.#sync.made()
     }
     return this.#writer
   }
 
   /** The next record goes into a new segment. */
   #retireWriter(): void {
-    // Closed by the sync.
-    if (this.#writer !== undefined) this.#unsynced.add(this.#writer)
+    if (this.#writer !== undefined) this.#sync.finished(this.#writer)
     this.#writer = undefined
-    this.#syncSoon()
-  }
-
-  #syncSoon(): void {
-    if (this.#syncTimer !== undefined || this.#syncing !== undefined) return
-    this.#syncTimer = setTimeout(() => {
-      this.#syncTimer = undefined
-      this.#syncing = this.#sync().finally(() => {
-        this.#syncing = undefined
-        if (this.#unsynced.size > 0) this.#syncSoon()
-      })
-    }, SYNC_INTERVAL_MS)
-    this.#syncTimer.unref()
-  }
-
-  async #sync(): Promise<void> {
-    const writers = [...this.#unsynced]
-    this.#unsynced.clear()
-    try {
-      for (const { fd } of writers) await fdatasyncAsync(fd)
-      if (this.#directoryUnsynced) await syncDirectory(this.#directory)
-      this.#directoryUnsynced = false
-    } catch (err) {
-      this.#problems.trouble('spool not forced to the disk', errorMessage(err))
-    }
-    for (const writer of writers) {
-      if (writer !== this.#writer && !this.#unsynced.has(writer)) writer.close()
-    }
   }
 
   /** The record number #read, or undefined when it is lost; #read is then past what is lost. */
@@ -302,14 +265,5 @@ export class Spool {
         this.#problems.trouble('spool segment not removed', errorMessage(err))
       }
     }
-  }
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }

@@ -1,0 +1,69 @@
+import type { Event } from '../event.js'
+import type { Backend } from './backend.js'
+import type { WebhookClient } from './webhook-client.js'
+import { ATTEMPTS, WEBHOOK_PLUGIN, WebhookDelivery } from './webhook-delivery.js'
+import type { DeliveryMetrics, Problems } from './webhook-reporter.js'
+
+export interface WebhookOptions {
+  /** Milliseconds before the first retry: --audit-webhook-initial-backoff. */
+  readonly initialBackoff: number
+}
+
+export interface WebhookDeps {
+  /** Closed with the backend. */
+  readonly client: WebhookClient
+  /** An event as one line of JSON: encodeEvent in the version that the receiver is to get. */
+  readonly encode: (event: Event) => string
+  readonly problems: Problems
+  readonly metrics: DeliveryMetrics
+}
+
+/**
+ * Posts events to a webhook as an EventList and waits for the answer (k8s.io/apiserver/plugin/pkg/audit/webhook). After
+ * five attempts, which with the default backoff and a receiver that hangs take four minutes, the events are given up,
+ * counted and logged.
+ */
+export function newWebhookBackend(options: WebhookOptions, deps: WebhookDeps): Backend {
+  return new WebhookBackend(options, deps)
+}
+
+class WebhookBackend implements Backend {
+  readonly name = WEBHOOK_PLUGIN
+  readonly #deps: WebhookDeps
+  readonly #delivery: WebhookDelivery
+  readonly #abandon = new AbortController()
+  readonly #signals = { stopRetrying: this.#abandon.signal, abandon: this.#abandon.signal }
+  readonly #inFlight = new Set<Promise<boolean>>()
+
+  constructor({ initialBackoff }: WebhookOptions, deps: WebhookDeps) {
+    this.#deps = deps
+    const backoff = { initial: initialBackoff, attempts: ATTEMPTS, max: Infinity }
+    this.#delivery = new WebhookDelivery(deps.client, backoff, deps.problems, deps.metrics)
+  }
+
+  processEvents(events: readonly Event[]): Promise<boolean> {
+    const stored = this.#deliver(events)
+    this.#inFlight.add(stored)
+    void stored.then(() => this.#inFlight.delete(stored))
+    return stored
+  }
+
+  async shutdown(deadline: AbortSignal): Promise<void> {
+    const giveUp = () => this.#abandon.abort()
+    if (deadline.aborted) giveUp()
+    deadline.addEventListener('abort', giveUp, { once: true })
+    await Promise.all(this.#inFlight)
+    deadline.removeEventListener('abort', giveUp)
+    await this.#deps.client.close()
+  }
+
+  async #deliver(events: readonly Event[]): Promise<boolean> {
+    if (events.length === 0) return true
+    const { client, encode, problems } = this.#deps
+    const lines = events.map((event) => Buffer.from(encode(event)))
+    const { delivered, reason } = await this.#delivery.deliver(lines, this.#signals)
+    if (delivered === events.length) return true
+    problems.failed(events.length - delivered, `${client.url}: ${reason}`)
+    return false
+  }
+}

@@ -42,7 +42,12 @@ export class ResponseAudit implements ResponseObserver {
         status: false,
         omitManagedFields,
       },
-      { ...requestType, method, ref: objectRef },
+      {
+        mediaType: requestType.contentType,
+        contentEncoding: requestType.contentEncoding,
+        method,
+        ref: objectRef,
+      },
     )
   }
 
@@ -59,7 +64,7 @@ export class ResponseAudit implements ResponseObserver {
           status: true,
           omitManagedFields: audit.config.omitManagedFields,
         },
-        { contentType, contentEncoding, method: facts.method, ref: facts.objectRef },
+        { mediaType: contentType, contentEncoding, method: facts.method, ref: facts.objectRef },
       )
     }
     if (!facts.longRunning) return

@@ -1,0 +1,44 @@
+import type { UserInfo } from '../../authentication/user.js'
+import type { RequestInfo } from '../../request/request-info.js'
+import type { AuditConfig, Policy, PolicyRule } from './policy.js'
+import { type Mismatch, RuleMatcher } from './rule-matcher.js'
+
+/** A policy, made ready to be asked about every request: k8s.io/apiserver/pkg/audit/policy/checker.go. */
+export class PolicyEvaluator {
+  readonly #rules: readonly { readonly matcher: RuleMatcher; readonly config: AuditConfig }[]
+  readonly #default: AuditConfig
+
+  constructor(policy: Policy) {
+    this.#rules = policy.rules.map((rule) => ({
+      matcher: new RuleMatcher(rule),
+      config: configOf(policy, rule),
+    }))
+    this.#default = configOf(policy, undefined)
+  }
+
+  /**
+   * How a request is recorded: as the first rule says that matches, and not at all where none does. The answer is the
+   * same object each time.
+   *
+   * @param user undefined where nobody could be authenticated: then no rule with users or userGroups matches
+   */
+  evaluate(user: UserInfo | undefined, info: RequestInfo): AuditConfig {
+    for (const { matcher, config } of this.#rules) {
+      if (matcher.mismatch(user, info) === undefined) return config
+    }
+    return this.#default
+  }
+
+  /** For each rule in order the field that keeps the request from matching it, undefined for a rule that matches. */
+  mismatches(user: UserInfo | undefined, info: RequestInfo): (Mismatch | undefined)[] {
+    return this.#rules.map(({ matcher }) => matcher.mismatch(user, info))
+  }
+}
+
+function configOf(policy: Policy, rule: PolicyRule | undefined): AuditConfig {
+  return {
+    level: rule?.level ?? 'None',
+    omitStages: new Set([...policy.omitStages, ...(rule?.omitStages ?? [])]),
+    omitManagedFields: rule?.omitManagedFields ?? policy.omitManagedFields,
+  }
+}

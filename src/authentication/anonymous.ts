@@ -1,10 +1,15 @@
-import type { Authenticated, Authenticator } from './authenticator.js'
+import type { Authenticated, Authenticator, Credentials } from './authenticator.js'
 import { ALL_UNAUTHENTICATED, ANONYMOUS } from './user.js'
 
-/** k8s.io/apiserver/pkg/authentication/request/anonymous: whoever brings no credential. Last in the union. */
-export class AnonymousAuthenticator implements Authenticator {
-  authenticate(): Authenticated {
-    return ANONYMOUS_USER
+/**
+ * Lets those in who bring no credential at all (k8s.io/apiserver/pkg/authentication/request/anonymous, behind
+ * union.NewFailOnError: a credential that is no good never makes anyone anonymous).
+ */
+export class AnonymousFallback implements Authenticator {
+  constructor(private readonly known: Authenticator) {}
+
+  async authenticate(credentials: Credentials): Promise<Authenticated> {
+    return (await this.known.authenticate(credentials)) ?? ANONYMOUS_USER
   }
 }
 

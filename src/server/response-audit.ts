@@ -99,8 +99,12 @@ export class ResponseAudit implements ResponseObserver {
     }
     const responseBody = this.responseCapture?.end(complete.response)
     const status: ResponseStatus = { ...responseBody?.status, code: this.statusCode }
-    audit.setStatus(status)
-    if (responseBody !== undefined) audit.setResponseBody(responseBody)
+    // What no serializer was found for, kube-apiserver writes past its audit log.
+    if (this.statusCode === NOT_ACCEPTABLE) audit.setStatus({ code: this.statusCode })
+    else {
+      audit.setStatus(status)
+      if (responseBody !== undefined) audit.setResponseBody(responseBody)
+    }
     if (!refusesImpersonation(status)) this.impersonated()
     if (requestBody !== undefined) {
       audit.setRequestBody(wasDecoded(status) ? requestBody : { ...requestBody, metadata: undefined })
@@ -119,6 +123,8 @@ export class ResponseAudit implements ResponseObserver {
       this.audit.setImpersonatedUser(this.facts.impersonation.target)
   }
 }
+
+const NOT_ACCEPTABLE = 406
 
 /** kube-apiserver leaves impersonatedUser out where it refused the impersonation itself. */
 function refusesImpersonation(status: ResponseStatus): boolean {
@@ -142,14 +148,18 @@ const UNDECODED = [
  * body made no object of the resource's kind.
  */
 function wasDecoded(status: ResponseStatus): boolean {
-  const message = status.message ?? ''
-  switch (status.code) {
+  const { code = 0, message = '' } = status
+  if (code >= 400 && status.status === undefined) return false
+  switch (code) {
     case 401:
-    case 406:
+    case 405:
+    case NOT_ACCEPTABLE:
+    case 413:
     case 415:
     case 429:
-    case 413:
       return false
+    case 404:
+      return !message.startsWith('the server could not find the requested resource')
     case 403:
       return !(message.includes(' is forbidden: User "') && message.includes('" cannot '))
     case 400:

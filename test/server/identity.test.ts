@@ -43,7 +43,7 @@ await t.test('identities are asserted by request headers', async (t) => {
 
   await t.test('a token travels as it is, over a connection without credentials', async (t) => {
     const headers = { authorization: 'Bearer bobtoken', 'audit-id': 'bob-1' }
-    t.equal((await standIn.ask(PODS, { ...standIn.as(undefined), headers })).status, 200)
+    t.equal((await standIn.ask(PODS, { ...standIn.as('nobody'), headers })).status, 200)
     const seen = standIn.seen.at(-1)
     t.equal(seen?.peer, undefined)
     t.strictSame(values(seen, 'authorization'), ['Bearer bobtoken'])
@@ -58,7 +58,7 @@ await t.test('identities are asserted by request headers', async (t) => {
 
   await t.test('nobody at all', async (t) => {
     t.equal(
-      (await standIn.ask(PODS, { ...standIn.as(undefined), headers: { 'audit-id': 'anon-1' } })).status,
+      (await standIn.ask(PODS, { ...standIn.as('nobody'), headers: { 'audit-id': 'anon-1' } })).status,
       200,
     )
     const seen = standIn.seen.at(-1)
@@ -86,20 +86,20 @@ await t.test('identities are asserted by request headers', async (t) => {
       ['only named by Connection', ['Connection', 'X-Remote-User, X-Remote-Group']],
     ]
     for (const [name, pairs] of forged) {
-      for (const who of [standIn.admin, undefined]) {
+      for (const who of [standIn.admin, 'nobody'] as const) {
         const before = standIn.seen.length
         await standIn.ask(PODS, { ...standIn.as(who), headers: rawPairs(standIn, pairs) })
         const seen = standIn.seen.at(-1)
         t.equal(standIn.seen.length, before + 1)
-        const expected = who === undefined ? [] : ['admin']
+        const expected = who === 'nobody' ? [] : ['admin']
         t.strictSame(
           values(seen, 'x-remote-user'),
           expected,
-          `${name}, as ${who === undefined ? 'nobody' : 'admin'}`,
+          `${name}, as ${who === 'nobody' ? 'nobody' : 'admin'}`,
         )
         t.strictSame(
           values(seen, 'x-remote-group'),
-          who === undefined ? [] : ['system:masters', 'system:authenticated'],
+          who === 'nobody' ? [] : ['system:masters', 'system:authenticated'],
         )
         t.strictSame(values(seen, 'x-remote-extra-scopes'), [])
         t.strictSame(values(seen, 'x-remote-uid'), [])
@@ -213,7 +213,7 @@ await t.test('identities are asserted by impersonation', async (t) => {
   })
 
   await t.test("anonymous requests bring no Impersonate-* of the proxy's", async (t) => {
-    await standIn.ask(PODS, standIn.as(undefined))
+    await standIn.ask(PODS, standIn.as('nobody'))
     const seen = standIn.seen.at(-1)
     t.equal(seen?.peer, undefined)
     t.strictSame(values(seen, 'impersonate-user'), [])
@@ -281,7 +281,7 @@ await t.test('tokens', async (t) => {
   t.teardown(() => standIn.stop())
   const ask = (token: string, auditID: string) =>
     standIn.ask(PODS, {
-      ...standIn.as(undefined),
+      ...standIn.as('nobody'),
       headers: { authorization: `Bearer ${token}`, 'audit-id': auditID },
     })
 
@@ -319,7 +319,7 @@ await t.test('--anonymous-auth=false', async (t) => {
     flags: ['--anonymous-auth=false'],
   })
   t.teardown(() => standIn.stop())
-  const answer = await standIn.ask(PODS, { ...standIn.as(undefined), headers: { 'audit-id': 'a' } })
+  const answer = await standIn.ask(PODS, { ...standIn.as('nobody'), headers: { 'audit-id': 'a' } })
   t.equal(answer.status, 401)
   t.equal(answer.headers['audit-id'], 'a')
   t.equal(standIn.seen.length, 0)

@@ -158,11 +158,10 @@ export class StandIn {
     this.proxy = await ProxyProcess.start([...flags, ...(options.flags ?? [])])
   }
 
-  /** TLS options of a client of the proxy; `who` undefined brings no certificate. */
-  as(who: Issued | undefined = this.admin): RequestOptions {
-    const { ca, proxy } = this
-    const identity = who === undefined ? {} : { cert: who.cert, key: who.key }
-    return { host: '127.0.0.1', port: proxy.port, ca: ca.cert, ...identity }
+  /** TLS options of a client of the proxy. */
+  as(who: Issued | 'nobody' = this.admin): RequestOptions {
+    const identity = who === 'nobody' ? {} : { cert: who.cert, key: who.key }
+    return { host: '127.0.0.1', port: this.proxy.port, ca: this.ca.cert, ...identity }
   }
 
   /** A request through the proxy, answered with its response as soon as that begins. */

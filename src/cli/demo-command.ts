@@ -1,0 +1,48 @@
+import type { Json } from '../demo/apiserver/json.js'
+import { runDemo } from '../demo/demo.js'
+import { parseCommandLine, type Command } from './commands.js'
+import { ConfigError } from '../errors.js'
+import { newLogger } from '../log.js'
+import { newProxy } from '../server/build.js'
+import { ProtobufConverter } from '../audit/capture/protobuf/convert.js'
+
+/** `kube-audit-proxy demo`: the real proxy, started with real flags, in front of an apiserver in memory. */
+export const demoCommand: Command = {
+  name: 'demo',
+  summary: 'Show what the proxy writes: no cluster, no root, no network.',
+  async run(args) {
+    const stop = new AbortController()
+    const onSignal = (): void => stop.abort()
+    process.once('SIGINT', onSignal).once('SIGTERM', onSignal)
+    const protobuf = new ProtobufConverter()
+    try {
+      return await runDemo({
+        args,
+        startProxy,
+        decodeProtobuf: (body) =>
+          JSON.parse(protobuf.convert(body, { maxLength: 1 << 20 })?.json ?? 'null') as Json,
+        stdout: process.stdout,
+        stderr: process.stderr,
+        env: process.env,
+        signal: stop.signal,
+      })
+    } finally {
+      process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
+    }
+  },
+}
+
+async function startProxy(flags: string[]): Promise<{ url: string; close(): Promise<void> }> {
+  const line = parseCommandLine(flags, {
+    commands: [],
+    version: '',
+    columns: 0,
+    env: process.env,
+    stderrIsTerminal: true,
+  })
+  if (line.kind !== 'run') throw new ConfigError('demo: the proxy was given no flags to run with')
+  const log = newLogger('warn', 'text')
+  const proxy = await newProxy(line.options, log)
+  await proxy.start()
+  return { url: `https://127.0.0.1:${proxy.port}`, close: () => proxy.shutdown() }
+}

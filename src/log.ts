@@ -1,0 +1,42 @@
+import pino, { type Logger } from 'pino'
+import type { LogFormat, LogLevel } from './cli/flags.js'
+
+/** Fields that could carry a credential, should an object with headers ever reach a log line. */
+const REDACTED = [
+  'authorization',
+  'headers.authorization',
+  'req.headers.authorization',
+  'err.headers',
+  'err.config',
+  'token',
+]
+
+/** The proxy's own log, on standard error, which is written synchronously so that the last words of a crash are in it. */
+export function newLogger(level: LogLevel, format: LogFormat): Logger {
+  const destination =
+    format === 'json'
+      ? pino.destination({ dest: 2, sync: true })
+      : { write: (line: string) => writeText(line) }
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: REDACTED,
+    },
+    destination,
+  )
+}
+
+/** A line for people: time, level, message, then what else is known. */
+function writeText(line: string): void {
+  const { time, level, msg, err, ...rest } = JSON.parse(line) as Record<string, unknown>
+  const fields = Object.entries(rest)
+    .map(([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join('')
+  const stack = typeof err === 'object' && err !== null && 'stack' in err ? `\n${String(err.stack)}` : ''
+  process.stderr.write(
+    `${String(time)} ${String(level).toUpperCase().padEnd(5)} ${String(msg)}${fields}${stack}\n`,
+  )
+}

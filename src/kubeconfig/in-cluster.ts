@@ -5,6 +5,7 @@ import { ConfigError } from '../errors.js'
 import { parseCertificates, readConfigFile } from '../pem.js'
 import type { ClusterConnection } from './connection.js'
 import { tokenFile } from './credentials.js'
+import { proxyFromEnvironment } from './proxy-url.js'
 
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
 
@@ -39,8 +40,10 @@ export function inClusterConnection(options: InClusterOptions): ClusterConnectio
   const caFile = join(directory, 'ca.crt')
   const ca = readConfigFile(caFile, where)
   parseCertificates(ca, `${where}: ${caFile}`)
+  const server = new URL(address)
   return {
-    server: new URL(address),
+    server,
+    proxyUrl: proxyFromEnvironment(server, env),
     tls: { ca, rejectUnauthorized: true },
     credentials: tokenFile(join(directory, 'token'), where, log),
     source: where,

@@ -13,6 +13,7 @@ import {
 } from './credentials.js'
 import { EXEC_API_VERSIONS, ExecPlugin, type ExecConfig } from './exec-plugin.js'
 import { Fields } from './fields.js'
+import { parseProxyUrl, proxyFromEnvironment } from './proxy-url.js'
 import { errorMessage } from '../errors.js'
 
 /** The name of the cluster extension that an exec plugin is told. */
@@ -22,8 +23,12 @@ const INTERACTIVE_MODES = ['Never', 'IfAvailable', 'Always']
 export interface LoadOptions {
   /** The context to use instead of current-context. */
   readonly context?: string | undefined
+  /** What named the file, for the message where it cannot be read. Default `--kubeconfig`. */
+  readonly where?: string | undefined
   /** Takes the warnings: an expired certificate, a server that is not verified; and what an exec plugin prints. */
   readonly log: Logger
+  /** HTTPS_PROXY, HTTP_PROXY and NO_PROXY for a cluster without proxy-url. Default process.env. */
+  readonly env?: NodeJS.ProcessEnv | undefined
 }
 
 /**
@@ -35,7 +40,7 @@ export interface LoadOptions {
  */
 export function loadKubeconfig(file: string, options: LoadOptions): ClusterConnection {
   const { log } = options
-  const config: Fields = Fields.parse(readConfigFile(file, 'kubeconfig'), file)
+  const config: Fields = Fields.parse(readConfigFile(file, options.where ?? '--kubeconfig'), file)
   const contextName = options.context ?? config.string('current-context')
   if (contextName === undefined) config.fail('current-context', 'is not set')
   const context =
@@ -57,7 +62,7 @@ export function loadKubeconfig(file: string, options: LoadOptions): ClusterConne
       : find(config, 'users', userName, context.where('user').slice(file.length + 2)).mapping('user')
 
   const base = dirname(resolve(file))
-  const connection = readCluster(cluster, base, file, log)
+  const connection = readCluster(cluster, base, file, options)
   if (user === undefined) return connection
   const credentials = readUser(user, cluster, connection, base, log)
   if (connection.server.protocol === 'http:' && credentials !== NO_CREDENTIALS) {
@@ -77,7 +82,12 @@ function find(config: Fields, field: 'contexts' | 'clusters' | 'users', name: st
   return config.fail(by, `no entry of ${field} has the name ${JSON.stringify(name)}; ${have}`)
 }
 
-function readCluster(cluster: Fields, base: string, source: string, log: Logger): ClusterConnection {
+function readCluster(
+  cluster: Fields,
+  base: string,
+  source: string,
+  { log, env = process.env }: LoadOptions,
+): ClusterConnection {
   const server = readServer(cluster)
   const servername = cluster.string('tls-server-name')
   const insecure = cluster.boolean('insecure-skip-tls-verify')
@@ -95,7 +105,13 @@ function readCluster(cluster: Fields, base: string, source: string, log: Logger)
   if (insecure)
     log.warn(`${cluster.where('insecure-skip-tls-verify')}: the server's certificate is not verified`)
   const tls = { ca, servername, rejectUnauthorized: !insecure }
-  return { server, tls, proxyUrl: readProxyUrl(cluster), credentials: NO_CREDENTIALS, source }
+  return {
+    server,
+    tls,
+    proxyUrl: readProxyUrl(cluster) ?? proxyFromEnvironment(server, env),
+    credentials: NO_CREDENTIALS,
+    source,
+  }
 }
 
 function readServer(cluster: Fields): URL {
@@ -114,18 +130,7 @@ function readServer(cluster: Fields): URL {
 
 function readProxyUrl(cluster: Fields): URL | undefined {
   const text = cluster.string('proxy-url')
-  if (text === undefined) return undefined
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
-    const found = url === undefined ? 'something that is no URL' : `the scheme ${url.protocol.slice(0, -1)}`
-    return cluster.fail('proxy-url', `found ${found}, expected http://HOST:PORT or https://HOST:PORT`)
-  }
-  try {
-    decodeURIComponent(url.username + url.password)
-  } catch {
-    cluster.fail('proxy-url', 'has a user name or password that is not percent-encoded')
-  }
-  return url
+  return text === undefined ? undefined : parseProxyUrl(text, cluster.where('proxy-url'))
 }
 
 /** Which wins where there are several is client-go's order (transport/round_trippers.go, transport.go TLSConfigFor). */

@@ -271,7 +271,7 @@ void t.test('mistakes are one line with the file and the field', (t) => {
     t.notMatch(message, /\n|PRIVATE|hidden/)
   }
   t.throws(() => loadKubeconfig(join(dir, 'none'), { log }), {
-    message: `kubeconfig: ${dir}/none: no such file`,
+    message: `--kubeconfig: ${dir}/none: no such file`,
   })
   t.end()
 })

@@ -1,5 +1,5 @@
 import { ConfigError } from '../errors.js'
-import { VALUE_TYPES, type FlagType, type FlagTypes, type ValueType } from './values.js'
+import { formatDuration, VALUE_TYPES, type FlagType, type FlagTypes, type ValueType } from './values.js'
 
 interface FlagOf<T extends FlagType> {
   /** Without the dashes. */
@@ -48,14 +48,15 @@ export function valueType(flag: Flag): ValueType<FlagValue> {
 /** @throws ConfigError where the flag's own validation refuses the value */
 export function validateValue(flag: Flag, value: FlagValue, where: string): void {
   const expected = (flag.validate as ((value: FlagValue) => string | undefined) | undefined)?.(value)
-  if (expected !== undefined)
-    throw new ConfigError(`${where}: found ${JSON.stringify(value)}, expected ${expected}`)
+  if (expected === undefined) return
+  const found = flag.type === 'duration' ? formatDuration(value as number) : JSON.stringify(value)
+  throw new ConfigError(`${where}: found ${found}, expected ${expected}`)
 }
 
 /** The one of the names that looks most like `name`, for "did you mean"; undefined where none does. */
 export function nearest(name: string, names: readonly string[]): string | undefined {
   let best: string | undefined
-  let bestDistance = Math.max(1, Math.floor(name.length / 3)) + 1
+  let bestDistance = Math.max(Math.floor(name.length / 3), Math.min(2, Math.floor(name.length / 2))) + 1
   // A long text is no slip of the finger, and the distance costs the product of the lengths.
   if (name.length > 100) return undefined
   for (const candidate of names) {

@@ -10,10 +10,10 @@ export const LOG_FORMATS = ['json', 'text'] as const
 export type LogFormat = (typeof LOG_FORMATS)[number]
 
 const notNegative = (value: number) => (value >= 0 ? undefined : 'a duration of 0 or more')
-const oneOf =
-  (allowed: readonly string[], empty = '') =>
-  (value: string) =>
-    allowed.includes(value) || (value === '' && empty !== '') ? undefined : `one of ${allowed.join(', ')}`
+const oneOf = (allowed: readonly string[]) => (value: string) =>
+  allowed.includes(value) ? undefined : `one of ${allowed.join(', ')}`
+const unsetOrOneOf = (allowed: readonly string[]) => (value: string) =>
+  value === '' ? undefined : oneOf(allowed)(value)
 const ADDRESS = 'HOST:PORT or :PORT. Empty or 0 turns it off.'
 
 /** All flags of the proxy, in the order of the sections of `--help`. */
@@ -76,7 +76,7 @@ export const FLAGS = [
     type: 'string',
     default: '',
     group: 'Secure serving',
-    validate: oneOf(Object.keys(TLS_VERSIONS), 'or empty'),
+    validate: unsetOrOneOf(Object.keys(TLS_VERSIONS)),
     help: `Lowest TLS version to accept; VersionTLS12 where it is not set. Possible values: ${Object.keys(TLS_VERSIONS).join(', ')}`,
   },
   {
@@ -160,7 +160,7 @@ export const FLAGS = [
     type: 'string',
     default: '',
     group: 'Logs',
-    validate: oneOf(LOG_FORMATS, 'or empty'),
+    validate: unsetOrOneOf(LOG_FORMATS),
     help: "Format of the proxy's own log on standard error: json or text. Where it is not set, text on a terminal and json otherwise.",
   },
   {

@@ -23,7 +23,7 @@ import { UnionAuthenticator } from '../authentication/union.js'
 import { X509Authenticator } from '../authentication/x509.js'
 import type { CertificateFiles, Options } from '../cli/options.js'
 import type { ClusterConnection } from '../kubeconfig/connection.js'
-import { combineCredentials, fixedCertificate, NO_CREDENTIALS } from '../kubeconfig/credentials.js'
+import { certificateFiles, NO_CREDENTIALS } from '../kubeconfig/credentials.js'
 import { inClusterConnection } from '../kubeconfig/in-cluster.js'
 import { loadKubeconfig } from '../kubeconfig/load.js'
 import { newClusterPool } from '../upstream/connection.js'
@@ -135,15 +135,24 @@ class Connections {
       bare,
       proxyClientCert === undefined
         ? new ImpersonatingAsserter(own)
-        : new RequestHeaderAsserter(
-            this.open({ ...cluster, credentials: certificate(proxyClientCert) }, true),
-          ),
+        : new RequestHeaderAsserter(this.open(this.frontProxy(cluster, proxyClientCert, log), true)),
     )
   }
 
   async close(): Promise<void> {
     await Promise.all(this.pools.map((pool) => pool.destroy()))
     for (const credentials of this.credentials) credentials.close()
+  }
+
+  /** The cluster, approached with the front-proxy certificate. */
+  private frontProxy(cluster: ClusterConnection, files: CertificateFiles, log: Logger): ClusterConnection {
+    const credentials = certificateFiles(
+      { where: '--proxy-client-cert-file', file: files.certFile },
+      { where: '--proxy-client-key-file', file: files.keyFile },
+      log,
+    )
+    this.credentials.push(credentials)
+    return { ...cluster, credentials }
   }
 
   private open(cluster: ClusterConnection, withCredentials: boolean): UpstreamConnections {
@@ -161,16 +170,11 @@ class Connections {
     return {
       connections: this.open(cluster, true),
       authorization: () => cluster.credentials.authorization(),
-      invalidate: () => cluster.credentials.invalidate(),
+      invalidate: (refused) => cluster.credentials.invalidate(refused),
     }
   }
 }
 
 function connect(kubeconfig: string | undefined, log: Logger): ClusterConnection {
   return kubeconfig === undefined ? inClusterConnection({ log }) : loadKubeconfig(kubeconfig, { log })
-}
-
-function certificate({ certFile, keyFile }: CertificateFiles): ClusterConnection['credentials'] {
-  const pair = { cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') }
-  return combineCredentials(fixedCertificate(pair), NO_CREDENTIALS)
 }

@@ -11,8 +11,8 @@ export interface ReviewClient {
   readonly connections: UpstreamConnections
   /** The value of the Authorization header, if the proxy's credential is a token. */
   authorization(): Promise<string | undefined>
-  /** The credential was refused: get a new one if possible. */
-  invalidate(): void
+  /** This Authorization was refused: get a new one if possible. */
+  invalidate(refused: string | undefined): void
 }
 
 /** Milliseconds that one attempt may take. k8s.io/apiserver's delegating authenticator waits 10 s as well. */
@@ -47,8 +47,9 @@ async function post(client: ReviewClient, path: string, body: string): Promise<u
     'user-agent': 'kube-audit-proxy',
   }
   let answer: Dispatcher.ResponseData
+  let authorization: string | undefined
   try {
-    const authorization = await client.authorization()
+    authorization = await client.authorization()
     if (authorization !== undefined) headers['authorization'] = authorization
     const { dispatcher, origin, pathPrefix } = client.connections
     answer = await dispatcher.request({
@@ -65,7 +66,7 @@ async function post(client: ReviewClient, path: string, body: string): Promise<u
     throw new ReviewError(`POST ${path}: ${describe(err)}`)
   }
   const text = await readBounded(answer, path)
-  if (answer.statusCode === 401) client.invalidate()
+  if (answer.statusCode === 401) client.invalidate(authorization)
   if (answer.statusCode !== 200 && answer.statusCode !== 201) {
     throw new ReviewError(`POST ${path}: the apiserver answered ${answer.statusCode}`)
   }

@@ -164,9 +164,9 @@ export class StandIn {
     return { host: '127.0.0.1', port: this.proxy.port, ca: this.ca.cert, ...identity }
   }
 
-  /** A request through the proxy, answered with its response as soon as that begins. */
+  /** A request through the proxy, as admin unless the options say who; answered as soon as the response begins. */
   async open(path: string, options: RequestOptions = {}, body?: string | Buffer): Promise<IncomingMessage> {
-    const req = https.request({ ...this.as(), path, ...options })
+    const req = https.request({ ...(options.port === undefined ? this.as() : {}), path, ...options })
     req.end(body)
     const [res] = (await once(req, 'response')) as [IncomingMessage]
     return res

@@ -1,23 +1,30 @@
 import {
+  type Alias,
   type Document,
   isAlias,
   isMap,
+  isNode,
   isScalar,
   isSeq,
   LineCounter,
   type Node,
   parseAllDocuments,
+  visit,
 } from 'yaml'
 import { ConfigError, errorMessage } from '../../errors.js'
 
 /** How many values a document may have once its aliases are resolved: far above any policy, far below a bomb's yield. */
 const MAX_VALUES = 200_000
 
+/** A date is text to Kubernetes. */
+const TIMESTAMP = 'tag:yaml.org,2002:timestamp'
+
 /** What all fields of one document share. */
 interface Source {
   readonly file: string
-  readonly document: Document
   readonly lines: LineCounter
+  /** What each alias stands for. (yaml's Alias.resolve searches the whole document every time.) */
+  readonly targets: ReadonlyMap<Alias, Node>
   /** How many more values may be read. */
   budget: number
 }
@@ -46,7 +53,8 @@ export function parseDocument(text: string, file: string): Field {
     const { line } = lines.linePos(second.contents?.range?.[0] ?? 0)
     throw new ConfigError(`${file}: line ${line}: found a second document, expected only one`)
   }
-  return new Field({ file, document, lines, budget: MAX_VALUES }, '', document.contents, undefined)
+  const source = { file, lines, targets: resolveAliases(document), budget: MAX_VALUES }
+  return new Field(source, '', document.contents, undefined)
 }
 
 function parseYAML(text: string, file: string, lineCounter: LineCounter): Document[] {
@@ -54,6 +62,8 @@ function parseYAML(text: string, file: string, lineCounter: LineCounter): Docume
     const documents = parseAllDocuments(text, {
       version: '1.1',
       merge: true,
+      uniqueKeys: false, // checked below, in linear time
+      customTags: (tags) => tags.filter((tag) => typeof tag === 'string' || tag.tag !== TIMESTAMP),
       lineCounter,
       prettyErrors: false,
       logLevel: 'silent',
@@ -63,6 +73,22 @@ function parseYAML(text: string, file: string, lineCounter: LineCounter): Docume
     // The parser recurses, so absurd nesting ends here.
     throw new ConfigError(`${file}: cannot be read as YAML: ${oneLine(errorMessage(err))}`)
   }
+}
+
+/** An alias stands for the last node before it that has its anchor. */
+function resolveAliases(document: Document): Map<Alias, Node> {
+  const anchors = new Map<string, Node>()
+  const targets = new Map<Alias, Node>()
+  visit(document, {
+    Alias: (_key, alias) => {
+      const target = anchors.get(alias.source)
+      if (target !== undefined) targets.set(alias, target)
+    },
+    Value: (_key, node) => {
+      if (node.anchor !== undefined) anchors.set(node.anchor, node)
+    },
+  })
+  return targets
 }
 
 function isEmpty(node: unknown): boolean {
@@ -75,7 +101,10 @@ function oneLine(message: string): string {
 
 /** One value of a document, which knows where it is. Null counts as absent, as it does in Go. */
 export class Field {
+  /** Undefined for null. */
   readonly #node: Node | undefined
+  /** Where the value begins in the text; undefined where there is not even a null. */
+  readonly #offset: number | undefined
 
   constructor(
     private readonly source: Source,
@@ -84,13 +113,15 @@ export class Field {
     node: unknown,
     private readonly parent: Field | undefined,
   ) {
-    if (--source.budget < 0) {
+    if (node !== undefined && --source.budget < 0) {
       throw new ConfigError(
         `${source.file}: has more than ${MAX_VALUES} values once its aliases are resolved`,
       )
     }
-    const resolved = isAlias(node) ? node.resolve(source.document) : node
-    this.#node = isEmpty(resolved) ? undefined : (resolved as Node)
+    const target = isAlias(node) ? source.targets.get(node) : node
+    this.#node = isEmpty(target) ? undefined : (target as Node)
+    this.#offset = isNode(target) ? target.range?.[0] : isNode(node) ? node.range?.[0] : undefined
+    if (isAlias(node) && target === undefined) this.fail(`found the unknown alias ${quote(node.source)}`)
   }
 
   /** @throws ConfigError that says where this value is, what it is, and what it should be */
@@ -148,17 +179,21 @@ export class Field {
   private collect(node: Node, names: readonly string[], found: Map<string, Field>): void {
     if (!isMap(node)) return this.expected('an object')
     const merged: Field[] = []
+    const own = new Set<string>()
     for (const { key, value } of node.items) {
-      const name = isScalar(key) ? String(key.value) : ''
+      const name = isMergeKey(key) ? '<<' : isScalar(key) ? String(key.value) : ''
       const field = this.child(name, value)
       if (isMergeKey(key)) {
         merged.push(...(isSeq(value) ? field.list() : [field]))
-      } else if (!names.includes(name)) {
-        const place = new Field(this.source, this.path, key, this)
-        place.fail(`found the unknown field ${quote(name)}, expected one of ${names.join(', ')}`)
-      } else if (!found.has(name)) {
-        found.set(name, field)
+        continue
       }
+      const place = new Field(this.source, this.path, key, this)
+      if (!names.includes(name)) {
+        place.fail(`found the unknown field ${quote(name)}, expected one of ${names.join(', ')}`)
+      }
+      if (own.has(name)) place.fail(`found the field ${quote(name)} a second time, expected it once`)
+      own.add(name)
+      if (!found.has(name)) found.set(name, field)
     }
     for (const field of merged) {
       // Merges inside merges are refused, so that this cannot run away.
@@ -174,9 +209,8 @@ export class Field {
   }
 
   private line(): number {
-    const offset = this.#node?.range?.[0]
-    if (offset === undefined && this.parent !== undefined) return this.parent.line()
-    return this.source.lines.linePos(offset ?? 0).line
+    if (this.#offset === undefined && this.parent !== undefined) return this.parent.line()
+    return this.source.lines.linePos(this.#offset ?? 0).line
   }
 
   private describe(): string {

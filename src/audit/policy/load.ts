@@ -9,7 +9,7 @@ import type { GroupResources, Policy, PolicyRule } from './policy.js'
 const API_VERSIONS = ['audit.k8s.io/v1', 'audit.k8s.io/v1beta1', 'audit.k8s.io/v1alpha1'] as const
 
 /** No policy is this large, in bytes. */
-const MAX_FILE_SIZE = 4 * 1024 * 1024
+const MAX_FILE_SIZE = 1024 * 1024
 
 /**
  * Reads an audit policy, of any version that kube-apiserver has had (k8s.io/apiserver/pkg/audit/policy/reader.go).

@@ -1,0 +1,254 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { loadPolicy, parsePolicy } from '../../../src/audit/policy/load.js'
+import type { PolicyRule } from '../../../src/audit/policy/policy.js'
+import { ConfigError } from '../../../src/errors.js'
+
+const path = (relative: string) => fileURLToPath(new URL(`../../../../${relative}`, import.meta.url))
+const HEADER = 'apiVersion: audit.k8s.io/v1\nkind: Policy\n'
+const RULE: PolicyRule = {
+  level: 'Metadata',
+  users: [],
+  userGroups: [],
+  verbs: [],
+  resources: [],
+  namespaces: [],
+  nonResourceURLs: [],
+  omitStages: [],
+  omitManagedFields: undefined,
+}
+
+void t.test('policies that people run', async (t) => {
+  const counts: [string, number][] = [
+    ['test/audit/policy/policies/sample.yaml', 9],
+    ['test/audit/policy/policies/on-premises.yaml', 12],
+    ['test/audit/policy/policies/kubeadm-v1beta1.yaml', 7],
+    ['config/policy.yaml', 16],
+    ['config/policy-minimal.yaml', 2],
+    ['config/policy-everything.yaml', 1],
+  ]
+  for (const [file, rules] of counts) t.equal(loadPolicy(path(file)).rules.length, rules, file)
+
+  const sample = loadPolicy(path('test/audit/policy/policies/sample.yaml'))
+  t.strictSame(sample.omitStages, ['RequestReceived'])
+  t.strictSame(sample.rules[2], {
+    ...RULE,
+    level: 'None',
+    resources: [{ group: '', resources: ['configmaps'], resourceNames: ['controller-leader'] }],
+  })
+  const known = loadPolicy(path('test/audit/policy/policies/on-premises.yaml')).rules
+  t.ok(known[9]!.resources.length > 10)
+  t.strictSame(known[10]!.resources, known[9]!.resources, 'an anchor and its alias')
+})
+
+void t.test('every version, and JSON', async (t) => {
+  const want = { rules: [RULE], omitStages: [], omitManagedFields: false }
+  for (const version of ['v1', 'v1beta1', 'v1alpha1']) {
+    const apiVersion = `audit.k8s.io/${version}`
+    const json = { apiVersion, kind: 'Policy', metadata: { name: 'x' }, rules: [{ level: 'Metadata' }] }
+    t.strictSame(parsePolicy(JSON.stringify(json), 'p'), want)
+    t.strictSame(parsePolicy(JSON.stringify(json, undefined, '\t'), 'p'), want)
+    t.strictSame(
+      parsePolicy(`---\napiVersion: ${apiVersion}\nkind: Policy\nrules:\n- level: Metadata\n---\n`, 'p'),
+      want,
+    )
+  }
+})
+
+void t.test('what counts as empty', async (t) => {
+  const nothing = ['', 'null', '~', '[]']
+  for (const value of nothing) {
+    const text = `${HEADER}omitStages: ${value}
+omitManagedFields:
+metadata:
+rules:
+- level: Metadata
+  users: ${value}
+  userGroups: ${value}
+  verbs: ${value}
+  resources: ${value}
+  namespaces: ${value}
+  nonResourceURLs: ${value}
+  omitStages: ${value}
+  omitManagedFields:
+`
+    t.strictSame(
+      parsePolicy(text, 'p'),
+      { rules: [RULE], omitStages: [], omitManagedFields: false },
+      `"${value}"`,
+    )
+  }
+  const { rules } = parsePolicy(
+    `${HEADER}rules: [{level: None, resources: [null, {}, {group: }], namespaces: [null]}]`,
+    'p',
+  )
+  const all = { group: '', resources: [], resourceNames: [] }
+  t.strictSame(rules[0], { ...RULE, level: 'None', resources: [all, all, all], namespaces: [''] })
+})
+
+void t.test('omitManagedFields, of the policy and of a rule', async (t) => {
+  const text = `${HEADER}omitManagedFields: true
+rules: [{level: None}, {level: None, omitManagedFields: false}, {level: None, omitManagedFields: yes}]`
+  const policy = parsePolicy(text, 'p')
+  t.equal(policy.omitManagedFields, true)
+  t.strictSame(
+    policy.rules.map((rule) => rule.omitManagedFields),
+    [undefined, false, true],
+  )
+})
+
+void t.test('scalars as YAML 1.1 has them', async (t) => {
+  const { rules } = parsePolicy(`${HEADER}rules: [{level: None, users: [2001-02-03, "1", no-one]}]`, 'p')
+  t.strictSame(rules[0]!.users, ['2001-02-03', '1', 'no-one'])
+})
+
+void t.test('merge keys', async (t) => {
+  const text = `${HEADER}rules:
+- &base {level: None, verbs: [get], users: [a]}
+- <<: *base
+  users: [b]
+- {<<: [{verbs: [list]}, *base]}`
+  t.strictSame(parsePolicy(text, 'p').rules, [
+    { ...RULE, level: 'None', verbs: ['get'], users: ['a'] },
+    { ...RULE, level: 'None', verbs: ['get'], users: ['b'] },
+    { ...RULE, level: 'None', verbs: ['list'], users: ['a'] },
+  ])
+})
+
+void t.test('a bad policy is refused with one line', async (t) => {
+  const rule = (fields: string) => `${HEADER}rules:\n- level: None\n- ${fields}`
+  const table: [string, string][] = [
+    ['', 'p: found nothing, expected a YAML or JSON document'],
+    ['# nothing\n', 'p: found nothing, expected a YAML or JSON document'],
+    ['[]', 'p: line 1: found a list, expected an object'],
+    ['text', 'p: line 1: found "text", expected an object'],
+    ['{', 'p: line 1: '],
+    ['a:\n\tb: c', 'p: line 2: '],
+    [
+      'kind: Policy\nrules: [{level: None}]',
+      'p: apiVersion (line 1): found nothing, expected one of audit.k8s.io/v1, ',
+    ],
+    [
+      'apiVersion: audit.k8s.io/v2\nkind: Policy',
+      'p: apiVersion (line 1): found "audit.k8s.io/v2", expected one of ',
+    ],
+    ['apiVersion: v1\nkind: Policy', 'p: apiVersion (line 1): found "v1", expected one of '],
+    ['apiVersion: audit.k8s.io/v1', 'p: kind (line 1): found nothing, expected Policy'],
+    ['apiVersion: audit.k8s.io/v1\nkind: Event', 'p: kind (line 2): found "Event", expected Policy'],
+    [HEADER, 'p: rules (line 1): found no rules, expected at least one'],
+    [`${HEADER}rules: []`, 'p: rules (line 3): found no rules, expected at least one'],
+    [`${HEADER}rules: {}`, 'p: rules (line 3): found an object, expected a list'],
+    [
+      `${HEADER}rules:\n- level: None\n---\n${HEADER}`,
+      'p: line 6: found a second document, expected only one',
+    ],
+    [`${HEADER}rulez: []`, 'p: line 3: found the unknown field "rulez", expected one of apiVersion, kind, '],
+    [`${HEADER}kind: Policy`, 'p: line 3: found the field "kind" a second time, expected it once'],
+    [`${HEADER}omitManagedFields: 1`, 'p: omitManagedFields (line 3): found 1, expected true or false'],
+    [
+      `${HEADER}omitStages: [Received]`,
+      'p: omitStages[0] (line 3): found "Received", expected one of RequestReceived, ',
+    ],
+    [`${HEADER}metadata: x`, 'p: metadata (line 3): found "x", expected an object'],
+    [
+      rule('level: Metdata'),
+      'p: rules[1].level (rule 2, line 5): found "Metdata", expected one of None, Metadata, Request, RequestResponse',
+    ],
+    [
+      rule('level: None\n  verbs: [a]\n  verbs: [b]'),
+      'p: rules[1] (rule 2, line 7): found the field "verbs" a second time, expected it once',
+    ],
+    [rule('level: metadata'), 'p: rules[1].level (rule 2, line 5): found "metadata", expected '],
+    [rule('users: [a]'), 'p: rules[1].level (rule 2, line 5): found nothing, expected one of None, '],
+    [rule(''), 'p: rules[1].level (rule 2, line 5): found nothing, expected one of None, '],
+    [rule('None'), 'p: rules[1] (rule 2, line 5): found "None", expected an object'],
+    [
+      rule('level: None\n  user: [a]'),
+      'p: rules[1] (rule 2, line 6): found the unknown field "user", expected one of level, ',
+    ],
+    [rule('level: None\n  verbs: get'), 'p: rules[1].verbs (rule 2, line 6): found "get", expected a list'],
+    [rule('level: None\n  verbs: [1]'), 'p: rules[1].verbs[0] (rule 2, line 6): found 1, expected a string'],
+    [
+      rule('level: None\n  users: [a, [b]]'),
+      'p: rules[1].users[1] (rule 2, line 6): found a list, expected a string',
+    ],
+    [
+      rule('level: None\n  users: [yes]'),
+      'p: rules[1].users[0] (rule 2, line 6): found yes, expected a string',
+    ],
+    [
+      rule('level: None\n  omitStages: [Panic, Done]'),
+      'p: rules[1].omitStages[1] (rule 2, line 6): found "Done", expected one of ',
+    ],
+    [
+      rule('level: None\n  resources: [{group: rbac.authorization.k8s.io/v1}]'),
+      'p: rules[1].resources[0].group (rule 2, line 6): found "rbac.authorization.k8s.io/v1", expected the name of an API group ',
+    ],
+    [
+      rule('level: None\n  resources: [{group: Apps}]'),
+      'p: rules[1].resources[0].group (rule 2, line 6): found "Apps", expected ',
+    ],
+    [
+      rule('level: None\n  resources: [pods]'),
+      'p: rules[1].resources[0] (rule 2, line 6): found "pods", expected an object',
+    ],
+    [
+      rule('level: None\n  resources:\n  - group: ""\n    resourceNames: [a]'),
+      'p: rules[1].resources[0].resourceNames (rule 2, line 8): found names without resources, expected ',
+    ],
+    [
+      rule('level: None\n  nonResourceURLs: [/a]\n  resources: [{}]'),
+      'p: rules[1].nonResourceURLs (rule 2, line 6): found together with resources, expected ',
+    ],
+    [
+      rule('level: None\n  namespaces: [""]\n  nonResourceURLs: [/a]'),
+      'p: rules[1].nonResourceURLs (rule 2, line 7): found together with namespaces, expected ',
+    ],
+    [
+      rule('level: None\n  nonResourceURLs: [healthz]'),
+      'p: rules[1].nonResourceURLs[0] (rule 2, line 6): found "healthz", expected ',
+    ],
+    [
+      rule('level: None\n  nonResourceURLs: ["/a*b"]'),
+      'p: rules[1].nonResourceURLs[0] (rule 2, line 6): found "/a*b", expected a "*" only',
+    ],
+    [rule('level: None\n  nonResourceURLs: [""]'), 'p: rules[1].nonResourceURLs[0] (rule 2, line 6): found '],
+    [rule('level: &a *b'), 'p: line 5: '],
+    [rule('level: *b'), 'p: rules[1].level (rule 2, line 5): found the unknown alias "b"'],
+    [rule('<<: 1'), 'p: rules[1].<< (rule 2, line 5): found 1, expected an object that merges no other'],
+    [rule('level: !!secret None'), 'p: line 5: Unresolved tag'],
+    [`${HEADER}rules: ${'['.repeat(100_000)}`, 'p: '],
+    [`${HEADER}rules: &r\n- *r`, 'p: '],
+  ]
+  for (const [text, want] of table) {
+    const err = t.throws(() => parsePolicy(text, 'p'), ConfigError, want) as unknown as ConfigError
+    t.ok(err.message.startsWith(want), `${err.message} starts with ${want}`)
+    t.notMatch(err.message, '\n')
+    t.ok(err.message.length < 500)
+  }
+})
+
+void t.test('aliases cannot blow a policy up', async (t) => {
+  const times = (what: string) => Array<string>(1000).fill(what).join()
+  const bomb = `${HEADER}rules:
+- {level: None, resources: &gs [&g {resources: &rs [${times('pods')}]}, ${times('*g')}]}
+${'- {level: None, resources: *gs}\n'.repeat(1000)}`
+  t.throws(() => parsePolicy(bomb, 'p'), { name: 'ConfigError', message: /^p: has more than 200000 values/ })
+})
+
+void t.test('a file that cannot be read is refused', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'policy-'))
+  t.teardown(() => rmSync(dir, { recursive: true }))
+  const file = join(dir, 'policy.yaml')
+  const problem = () => (t.throws(() => loadPolicy(file), ConfigError) as unknown as ConfigError).message
+  t.equal(problem(), `${file}: no such file`)
+  writeFileSync(file, Buffer.from([...Buffer.from(HEADER), 0xff]))
+  t.equal(problem(), `${file}: found bytes that are not UTF-8, expected YAML or JSON`)
+  writeFileSync(file, '#'.repeat(2 * 1024 * 1024))
+  t.match(problem(), /found 2097152 bytes, expected a policy of at most 1048576$/)
+  writeFileSync(file, '\ufeff' + readFileSync(path('config/policy-minimal.yaml'), 'utf8'))
+  t.equal(loadPolicy(file).rules.length, 2)
+})

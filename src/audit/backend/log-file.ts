@@ -9,7 +9,7 @@ import type { Appended, LogOutput } from './log-output.js'
 const NEWLINE = 0x0a
 const MODE = 0o600
 const DIRECTORY_MODE = 0o750
-/** How often in a row a write may store nothing before its events are given up. */
+/** How many attempts in a row may store nothing before the events are given up. */
 const MAX_ATTEMPTS = 3
 /** After a rotation that failed (the directory is not writable, say) the file grows on for this long. */
 const ROTATION_RETRY_MS = 1000
@@ -65,25 +65,30 @@ export class LogFile implements LogOutput {
 
   async append(lines: Buffer): Promise<Appended> {
     let stored = 0
-    let fruitless = 0
-    try {
-      while (stored < lines.length) {
-        const rest = lines.subarray(stored)
-        const file = await this.#current(rest)
-        const part = this.#mayRotate() ? wholeLines(rest, this.#maxSize - file.size) : rest
-        const written = await this.#write(file, part)
+    let error = ''
+    // An attempt can fail because somebody moves or replaces the file at that very moment.
+    for (let fruitless = 0; stored < lines.length; fruitless++) {
+      if (fruitless === MAX_ATTEMPTS) return { stored, error }
+      try {
+        const written = await this.#appendSome(lines.subarray(stored))
         stored += written
-        fruitless = written === 0 ? fruitless + 1 : 0
-        if (fruitless === MAX_ATTEMPTS) throw new Error('no whole line could be written: is the disk full?')
+        if (written > 0) fruitless = -1
+        error = 'no whole line could be written: is the disk full?'
+      } catch (err) {
+        error = errorMessage(err)
       }
-      return { stored }
-    } catch (err) {
-      return { stored, error: errorMessage(err) }
     }
+    return { stored }
   }
 
   async close(): Promise<void> {
     await Promise.all([this.#close(), this.#backups.close()])
+  }
+
+  /** Appends what fits into the file, and returns how many bytes of whole lines are stored. */
+  async #appendSome(lines: Buffer): Promise<number> {
+    const file = await this.#current(lines)
+    return this.#write(file, this.#mayRotate() ? wholeLines(lines, this.#maxSize - file.size) : lines)
   }
 
   /** The open file, with room for the first line. */

@@ -79,7 +79,7 @@ void t.test('an empty file is left alone: a rotation may be about to fill it', a
   const backups = new Backups(
     join(directory, 'audit.log'),
     { maxAge: 0, maxBackup: 0, compress: true },
-    t.fail,
+    (reason) => void t.fail(reason),
   )
   backups.tidy()
   await backups.idle()
@@ -92,7 +92,7 @@ void t.test('close stops a compression and keeps the file', async (t) => {
   const backups = new Backups(
     join(directory, 'audit.log'),
     { maxAge: 0, maxBackup: 0, compress: true },
-    t.fail,
+    (reason) => void t.fail(reason),
   )
   backups.tidy()
   while (!existsSync(join(directory, `${name}.gz.tmp`))) await new Promise((resolve) => setImmediate(resolve))

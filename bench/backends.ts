@@ -4,9 +4,12 @@
  *
  * `node build/bench/backends.js [seconds]`, with the number of seconds for each row (2).
  */
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
@@ -21,12 +24,16 @@ const MB = 2 ** 20
 const milliseconds = Number(process.argv[2] ?? 2) * 1000
 const directory = mkdtempSync(join(tmpdir(), 'bench-backends-'))
 
-/** A webhook that takes everything at once, to see what the way there costs. */
-const nowhere: Backend = {
-  name: 'webhook',
-  processEvents: (events) => Promise.resolve(events.length > 0),
-  shutdown: () => Promise.resolve(),
-}
+/** A webhook's receiver that reads everything and is content. */
+const receiver = createServer((request, response) => void request.resume().on('end', () => response.end()))
+receiver.listen(0, '127.0.0.1')
+await once(receiver, 'listening')
+const configFile = join(mkdtempSync(join(tmpdir(), 'bench-webhook-')), 'webhook.yaml')
+writeFileSync(
+  configFile,
+  `{clusters: [{name: r, cluster: {server: "http://127.0.0.1:${(receiver.address() as AddressInfo).port}"}}],
+    contexts: [{name: r, context: {cluster: r}}], current-context: r}`,
+)
 
 /** An event that is `size` bytes long in the log. */
 function eventOfSize(size: number): Event {
@@ -85,7 +92,6 @@ async function row(
   const deps = {
     log: pino({ level: 'silent' }),
     metrics: new AuditMetrics(registry),
-    newWebhookBackend: () => Promise.resolve(nowhere),
   }
   const backend = await newAuditBackend(options, deps)
   if (backend === undefined) throw new Error(`${name}: no backend`)
@@ -114,7 +120,7 @@ const truncate = (o: AuditBackendOptions) => {
   o.log.truncate.enabled = true
 }
 const webhook = (o: AuditBackendOptions) => {
-  o.webhook.configFile = 'nowhere'
+  o.webhook.configFile = configFile
   o.webhook.batch.throttleEnable = false
 }
 const both = (o: AuditBackendOptions) => {
@@ -129,10 +135,12 @@ try {
     rows.push(await row('log, blocking', size, 100, log))
     rows.push(await row('log, blocking, truncate', size, 100, truncate))
     rows.push(await row('log, batch', size, 1, batch))
-    rows.push(await row('webhook (nowhere), batch', size, 1, webhook))
+    rows.push(await row('webhook, batch', size, 1, webhook))
     rows.push(await row('log, blocking + webhook, batch', size, 100, both))
   }
 } finally {
   rmSync(directory, { recursive: true })
+  rmSync(dirname(configFile), { recursive: true })
+  receiver.close()
 }
 console.table(rows)

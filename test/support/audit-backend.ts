@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { Registry } from 'prom-client'
 import type { Backend } from '../../src/audit/backend/backend.js'
-import { newAuditBackend, type AuditBackendDeps } from '../../src/audit/backend/build.js'
+import { newAuditBackend } from '../../src/audit/backend/build.js'
 import { defaultAuditBackendOptions, type AuditLogOptions } from '../../src/audit/backend/options.js'
 import { AuditMetrics } from '../../src/audit/metrics.js'
 import { makeEvent } from './audit.js'
@@ -15,13 +15,7 @@ export async function openLog(fields: Partial<AuditLogOptions> & { path: string 
   Object.assign(options.log, { mode: 'blocking-strict' }, fields)
   const registry = new Registry()
   const { log, lines } = memoryLog()
-  const newWebhookBackend: AuditBackendDeps['newWebhookBackend'] = () =>
-    Promise.reject(new Error('no webhook here'))
-  const backend = await newAuditBackend(options, {
-    log,
-    metrics: new AuditMetrics(registry),
-    newWebhookBackend,
-  })
+  const backend = await newAuditBackend(options, { log, metrics: new AuditMetrics(registry) })
   if (backend === undefined) throw new Error('no backend')
   const errors = async (plugin: string) => {
     const { values } = await registry.getSingleMetric('apiserver_audit_error_total')!.get()

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import { ConfigError, errorMessage } from '../../errors.js'
+import { loadKubeconfig } from '../../kubeconfig/load.js'
 import { RateLimitedLog } from '../../rate-limited-log.js'
 import { encodeLegacy } from '../encode-legacy.js'
 import { encodeEvent } from '../encode.js'
@@ -15,26 +16,22 @@ import { LOG_PLUGIN, LogBackend } from './log.js'
 import { validateAuditBackendOptions } from './options.js'
 import type { AuditBackendOptions, AuditLogOptions, AuditWebhookOptions } from './options.js'
 import { PluginErrors } from './plugin-errors.js'
+import { newSpooledWebhookBackend } from './spooled-webhook.js'
+import { TokenBucket } from './token-bucket.js'
 import { TRUNCATE_PLUGIN, TruncateBackend } from './truncate.js'
 import { union } from './union.js'
+import { WebhookClient } from './webhook-client.js'
+import { WEBHOOK_PLUGIN } from './webhook-delivery.js'
+import { newWebhookBackend } from './webhook.js'
 
 export interface AuditBackendDeps {
   readonly log: Logger
   readonly metrics: AuditMetrics
-  readonly newWebhookBackend: (options: AuditWebhookOptions, deps: WebhookDeps) => Promise<Backend>
 }
 
-/** What a backend reports to. */
-export interface ReportDeps {
-  readonly metrics: AuditMetrics
-  /** Closed after the backends. */
+interface Deps extends AuditBackendDeps {
+  /** Where all plugins report; closed after them. */
   readonly problems: RateLimitedLog
-}
-
-export interface WebhookDeps extends ReportDeps {
-  readonly log: Logger
-  /** An event as one line of JSON in the webhook's version. */
-  readonly encode: (event: Event) => string
 }
 
 type Encode = (event: Event) => string
@@ -54,8 +51,9 @@ const FULL = new Set(['ENOSPC', 'EDQUOT'])
 /**
  * The audit backend that the options ask for, or undefined if they ask for none: the union of log and webhook, each
  * [buffered or ignoreErrors] of [truncate] of the plugin. kube-apiserver has truncate outside of buffered, where
- * max-batch-size never sees a batch.
- * @throws ConfigError for an option that makes no sense or a log that cannot be opened
+ * max-batch-size never sees a batch. A spooled webhook is a buffer itself.
+ * @throws ConfigError for an option that makes no sense, a log that cannot be opened, a kubeconfig or spool that cannot
+ * be used
  */
 export async function newAuditBackend(
   options: AuditBackendOptions,
@@ -63,12 +61,11 @@ export async function newAuditBackend(
 ): Promise<Backend | undefined> {
   validateAuditBackendOptions(options)
   const problems = new RateLimitedLog(deps.log)
-  const report = { metrics: deps.metrics, problems }
+  const all = { ...deps, problems }
   const backends: Backend[] = []
   try {
-    if (options.webhook.configFile !== '')
-      backends.push(await newWebhook(options.webhook, { ...deps, ...report }))
-    if (options.log.path !== '') backends.unshift(await newLog(options.log, report))
+    if (options.log.path !== '') backends.push(await newLog(options.log, all))
+    if (options.webhook.configFile !== '') backends.push(await newWebhook(options.webhook, all))
   } catch (err) {
     for (const backend of backends) await backend.shutdown(AbortSignal.abort())
     throw err
@@ -77,62 +74,85 @@ export async function newAuditBackend(
   return first && closing(union([first, ...others]), problems)
 }
 
-async function newLog(options: AuditLogOptions, report: ReportDeps): Promise<Backend> {
-  const { format, version, mode } = options
+async function newLog(options: AuditLogOptions, deps: Deps): Promise<Backend> {
+  const { path, format, version, mode } = options
   const encode: Encode = format === 'legacy' ? encodeLegacy : (event) => encodeEvent(event, version)
-  const errors = new PluginErrors(LOG_PLUGIN, report.metrics, report.problems)
-  const output = options.path === '-' ? standardOutput() : await openLogFile(options, errors)
+  const errors = new PluginErrors(LOG_PLUGIN, deps.metrics, deps.problems)
+  const output = path === '-' ? standardOutput() : await openLogFile(options, errors)
   // In batch mode the buffer bounds what waits.
   const maxPending = mode === 'batch' ? Infinity : undefined
-  return inMode(
-    new LogBackend(output, encode, errors, report.metrics, maxPending),
-    options,
-    LOG_IN_FLIGHT,
-    encode,
-    report,
-  )
+  const log = new LogBackend(output, encode, errors, deps.metrics, maxPending)
+  return inMode(truncated(log, options, encode, deps), LOG_PLUGIN, options, LOG_IN_FLIGHT, deps)
 }
 
-async function newWebhook(
-  options: AuditWebhookOptions,
-  deps: ReportDeps & Pick<AuditBackendDeps, 'log' | 'newWebhookBackend'>,
-): Promise<Backend> {
-  const { log, metrics, problems } = deps
-  const encode: Encode = (event) => encodeEvent(event, options.version)
-  const webhook = await deps.newWebhookBackend(options, { log, metrics, problems, encode })
-  return inMode(webhook, options, WEBHOOK_IN_FLIGHT, encode, deps)
+async function newWebhook(options: AuditWebhookOptions, deps: Deps): Promise<Backend> {
+  const { configFile, initialBackoff, version, batch, truncate, spool } = options
+  const { log, metrics } = deps
+  const encode: Encode = (event) => encodeEvent(event, version)
+  const problems = new PluginErrors(WEBHOOK_PLUGIN, metrics, deps.problems)
+  const client = new WebhookClient(loadKubeconfig(configFile, { log }))
+  const webhookDeps = { client, encode, problems, metrics }
+  if (spool.directory === '') {
+    const webhook = newWebhookBackend({ initialBackoff }, webhookDeps)
+    return inMode(truncated(webhook, options, encode, deps), WEBHOOK_PLUGIN, options, WEBHOOK_IN_FLIGHT, deps)
+  }
+  const { bufferSize, bufferBytes, maxSize, maxWait } = batch
+  const config = {
+    initialBackoff,
+    bufferSize,
+    bufferBytes,
+    maxBatchSize: maxSize,
+    maxBatchBytes: truncate.maxBatchSize,
+    maxBatchWait: maxWait,
+    throttle: batch.throttleEnable
+      ? new TokenBucket(batch.throttleQPS, batch.throttleBurst, performance.now())
+      : undefined,
+    spool: { directory: spool.directory, maxSize: spool.maxBytes },
+  }
+  return truncated(await newSpooledWebhookBackend(config, webhookDeps), options, encode, deps)
 }
 
-/** The plugin with the truncation and in the mode that the options ask for. */
-function inMode(
+/** The plugin behind the truncation that the options ask for. */
+function truncated(
   plugin: Backend,
-  { mode, batch, truncate }: AuditLogOptions | AuditWebhookOptions,
-  maxInFlight: number,
+  { truncate }: AuditLogOptions | AuditWebhookOptions,
   encode: Encode,
-  { metrics, problems }: ReportDeps,
+  { metrics, problems }: Deps,
 ): Backend {
-  const errors = (name: string) => new PluginErrors(name, metrics, problems, plugin.name)
-  const delegate = truncate.enabled
-    ? new TruncateBackend(plugin, truncate, encode, errors(TRUNCATE_PLUGIN), metrics)
-    : plugin
+  if (!truncate.enabled) return plugin
+  const errors = new PluginErrors(TRUNCATE_PLUGIN, metrics, problems, plugin.name)
+  return new TruncateBackend(plugin, truncate, encode, errors, metrics)
+}
+
+/** The delegate in the mode that the options ask for: AuditBatchOptions wrapBackend. */
+function inMode(
+  delegate: Backend,
+  plugin: string,
+  { mode, batch }: AuditLogOptions | AuditWebhookOptions,
+  maxInFlight: number,
+  { metrics, problems }: Deps,
+): Backend {
   switch (mode) {
     case 'blocking-strict':
       return delegate
     case 'blocking':
       return new IgnoreErrorsBackend(delegate)
     case 'batch': {
-      const { bufferSize, bufferBytes, maxSize, maxWait, throttleEnable, throttleQPS, throttleBurst } = batch
-      const throttle = throttleEnable ? { qps: throttleQPS, burst: throttleBurst } : undefined
       const config = {
-        plugin: plugin.name,
-        bufferSize,
-        bufferBytes,
-        maxBatchSize: maxSize,
-        maxBatchWait: maxWait,
-        throttle,
+        plugin,
+        bufferSize: batch.bufferSize,
+        bufferBytes: batch.bufferBytes,
+        maxBatchSize: batch.maxSize,
+        maxBatchWait: batch.maxWait,
+        throttle: batch.throttleEnable ? { qps: batch.throttleQPS, burst: batch.throttleBurst } : undefined,
         maxInFlight,
       }
-      return new BufferedBackend(delegate, config, errors(BUFFERED_PLUGIN), metrics)
+      return new BufferedBackend(
+        delegate,
+        config,
+        new PluginErrors(BUFFERED_PLUGIN, metrics, problems, plugin),
+        metrics,
+      )
     }
   }
 }

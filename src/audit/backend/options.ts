@@ -60,7 +60,7 @@ export interface AuditWebhookOptions {
   mode: Mode
   batch: BatchOptions
   truncate: TruncateOptions
-  /** Where events wait on disk for a webhook that does not answer. Not one of kube-apiserver's. Empty directory: nowhere. */
+  /** Where events wait on disk for the webhook, in mode `batch`. Not one of kube-apiserver's. Empty directory: nowhere. */
   spool: { directory: string; maxBytes: number }
 }
 
@@ -133,6 +133,12 @@ export function validateAuditBackendOptions({ log, webhook }: AuditBackendOption
   if (webhook.configFile !== '') {
     atLeast('audit-webhook-initial-backoff', webhook.initialBackoff, 0)
     validateDelivery('webhook', webhook)
+    const { directory, maxBytes } = webhook.spool
+    if (directory !== '') {
+      if (webhook.mode !== 'batch')
+        fail('audit-webhook-mode', webhook.mode, 'batch with --audit-webhook-spool-directory')
+      atLeast('audit-webhook-spool-max-size', maxBytes, 1)
+    }
   }
 }
 

@@ -61,6 +61,17 @@ void t.test('each mistake names its flag', async (t) => {
       (o) => (o.log.truncate.maxBatchSize = 1000),
       '--audit-log-truncate-max-batch-size: found 1000, expected at least --audit-log-truncate-max-event-size (102400)',
     ],
+    [
+      (o) => {
+        o.webhook.spool.directory = '/var/spool/audit'
+        o.webhook.mode = 'blocking'
+      },
+      '--audit-webhook-mode: found blocking, expected batch with --audit-webhook-spool-directory',
+    ],
+    [
+      (o) => (o.webhook.spool = { directory: '/var/spool/audit', maxBytes: 0 }),
+      '--audit-webhook-spool-max-size: found 0, expected a whole number of at least 1',
+    ],
   ]
   for (const [change, message] of table) {
     const options = enabled()

@@ -1,0 +1,121 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { encodeEvent } from '../../src/audit/encode.js'
+import type { Event } from '../../src/audit/event.js'
+import { WebhookClient, type WebhookClientOptions } from '../../src/audit/backend/webhook-client.js'
+import type { DeliveryMetrics, Problems } from '../../src/audit/backend/webhook-reporter.js'
+import type { WebhookDeps } from '../../src/audit/backend/webhook.js'
+import { loadKubeconfig } from '../../src/kubeconfig/load.js'
+import { Watch } from './watch.js'
+
+/** An event that differs from others by its auditID. */
+export function auditEvent(auditID: string | number, fields: Partial<Event> = {}): Event {
+  return {
+    level: 'Metadata',
+    auditID: String(auditID),
+    stage: 'ResponseComplete',
+    requestURI: '/api/v1/namespaces/default/pods?limit=500',
+    verb: 'list',
+    user: { username: 'alice', groups: ['system:authenticated'] },
+    sourceIPs: ['192.0.2.1'],
+    userAgent: 'kubectl/v1.20.2',
+    responseStatus: { code: 200 },
+    requestReceivedTimestamp: 1_700_000_000_000_000,
+    stageTimestamp: 1_700_000_000_000_500,
+    ...fields,
+  }
+}
+
+export function auditEvents(from: number, to: number): Event[] {
+  return Array.from({ length: to - from }, (_, i) => auditEvent(from + i))
+}
+
+/** Keeps what a backend reports. */
+export class RecordedProblems implements Problems, DeliveryMetrics {
+  failedEvents = 0
+  droppedEvents = 0
+  readonly messages: string[] = []
+  readonly batches: boolean[] = []
+  deliveries = 0
+  retries = 0
+  spoolBytes: (() => number) | undefined
+  readonly watch = new Watch()
+
+  failed(events: number, reason: string): void {
+    this.failedEvents += events
+    this.#say(`failed: ${reason}`)
+  }
+
+  dropped(events: number, reason: string): void {
+    this.droppedEvents += events
+    this.#say(`dropped: ${reason}`)
+  }
+
+  trouble(kind: string, reason: string): void {
+    this.#say(`${kind}: ${reason}`)
+  }
+
+  observeBatch(_plugin: string, success: boolean): void {
+    this.batches.push(success)
+    this.watch.changed()
+  }
+
+  observeDelivery(): void {
+    this.deliveries++
+  }
+
+  observeRetry(): void {
+    this.retries++
+    this.watch.changed()
+  }
+
+  showSpool(_plugin: string, bytes: () => number): () => void {
+    this.spoolBytes = bytes
+    return () => (this.spoolBytes = undefined)
+  }
+
+  #say(message: string): void {
+    this.messages.push(message)
+    this.watch.changed()
+  }
+}
+
+let files = 0
+
+/** Writes a kubeconfig with one cluster and one user, and returns its name. */
+export function writeKubeconfig(directory: string, cluster: object, user: object = {}): string {
+  const file = join(directory, `kubeconfig-${files++}`)
+  const config = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    'current-context': 'webhook',
+    contexts: [{ name: 'webhook', context: { cluster: 'receiver', user: 'sender' } }],
+    clusters: [{ name: 'receiver', cluster }],
+    users: [{ name: 'sender', user }],
+  }
+  writeFileSync(file, JSON.stringify(config), { mode: 0o600 })
+  return file
+}
+
+/** What a webhook backend for that kubeconfig needs. */
+export function webhookDeps(
+  kubeconfig: string,
+  report: RecordedProblems,
+  options: WebhookClientOptions = {},
+): WebhookDeps {
+  const connection = loadKubeconfig(kubeconfig, { log: pino({ level: 'silent' }) })
+  return {
+    client: new WebhookClient(connection, options),
+    encode: (event) => encodeEvent(event, 'audit.k8s.io/v1'),
+    problems: report,
+    metrics: report,
+  }
+}
+
+/** A deadline that does not come. */
+export const never = new AbortController().signal
+
+export function base64(text: string): string {
+  return Buffer.from(text).toString('base64')
+}

@@ -61,8 +61,10 @@ function endsLiteral(c: number): boolean {
 
 /** The offset of the first character at or behind `i` that is not white space. */
 export function skipSpace(text: string, i: number): number {
-  while (i < text.length && text.charCodeAt(i) <= 0x20) i++
-  return i
+  for (; ; i++) {
+    const c = text.charCodeAt(i)
+    if (c !== 0x20 && c !== 0x0a && c !== 0x0d && c !== 0x09) return i
+  }
 }
 
 export function isObject(text: string, start: number): boolean {

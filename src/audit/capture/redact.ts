@@ -81,17 +81,19 @@ function redactDocument(
     return end
   }
 
-  function redactValue(kind: SensitiveValue, value: number): void {
-    if (kind === 'annotation') redactAnnotation(value, undefined, false)
-    else if (kind === 'Secret') secret.object(value)
-    else redactToken(redaction, kind, value)
+  function redactObject(kind: SensitiveKind, value: number, expected: boolean): void {
+    if (kind === 'Secret') secret.object(value, expected)
+    else redactToken(redaction, kind, value, expected)
   }
 
   if (expected !== undefined) {
     if (isArray(text, 0)) redactJSONPatch(redaction, 0, expected === 'Secret' ? secret : undefined)
-    else redactValue(expected, 0)
+    else redactObject(expected, 0, true)
   }
-  visitOutermostFirst(redaction, findSensitive(text), redactValue)
+  visitOutermostFirst(redaction, findSensitive(text), (kind, value) => {
+    if (kind === 'annotation') redactAnnotation(value, undefined, false)
+    else redactObject(kind, value, false)
+  })
   return redaction.apply()
 }
 

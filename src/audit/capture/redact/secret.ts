@@ -6,7 +6,10 @@ import { redactStatus } from './status.js'
 /** Lists within lists are followed to this depth; there is no such thing in Kubernetes. */
 const MAX_DEPTH = 8
 
-/** Members of a Secret that are no values. Every other one is taken for a value, so that a misspelt `data` is, too. */
+/**
+ * Members of a Secret that are no values, beside its metadata. Every other one is taken for a value, so that a misspelt
+ * `data` is, too.
+ */
 const ENVELOPE: ReadonlySet<string> = new Set(['apiVersion', 'kind', 'type', 'immutable'])
 
 /** Kinds that come with requests for Secrets without being one. */
@@ -45,14 +48,17 @@ export class SecretRedactor {
     this.#redactAnnotation = redactAnnotation
   }
 
-  /** What stands at `start`, where a Secret is expected. Returns its end. */
-  object(start: number, depth = 0): number {
+  /**
+   * What stands at `start`. It is a Secret's where one is `expected`, and where the object says so and has metadata; what
+   * merely names the kind is a reference to a Secret, or describes the API. Returns its end.
+   */
+  object(start: number, expected: boolean, depth = 0): number {
     const { text } = this.#r
     if (!isObject(text, start) || depth > MAX_DEPTH) return this.#r.hide(start)
     if (!this.#r.first(start)) return this.#r.keep(start)
-    const kind = kindAt(text, start)
+    const { kind, hasMetadata } = describe(text, start)
     if (kind === 'Status') return redactStatus(this.#r, start)
-    const isSecret = kind === undefined || !NOT_SECRETS.has(kind)
+    const isSecret = (expected || hasMetadata) && (kind === undefined || !NOT_SECRETS.has(kind))
     return visitMembers(text, start, (name, value) => {
       switch (name) {
         case 'metadata':
@@ -104,7 +110,7 @@ export class SecretRedactor {
 
   #items(start: number, depth: number): number {
     if (!isArray(this.#r.text, start)) return this.#r.hide(start)
-    return visitItems(this.#r.text, start, (item) => this.object(item, depth + 1))
+    return visitItems(this.#r.text, start, (item) => this.object(item, true, depth + 1))
   }
 
   #rows(start: number, depth: number): number {
@@ -113,7 +119,7 @@ export class SecretRedactor {
     return visitItems(text, start, (row) => {
       if (!isObject(text, row)) return this.#r.hide(row)
       return visitMembers(text, row, (name, value) => {
-        return name === 'object' ? this.object(value, depth + 1) : this.#r.keep(value)
+        return name === 'object' ? this.object(value, true, depth + 1) : this.#r.keep(value)
       })
     })
   }
@@ -124,13 +130,14 @@ export class SecretRedactor {
   }
 }
 
-/** The `kind` of the object at `start`. */
-function kindAt(text: string, start: number): string | undefined {
+/** What the object at `start` says about itself. */
+function describe(text: string, start: number): { kind: string | undefined; hasMetadata: boolean } {
   let kind: string | undefined
+  let hasMetadata = false
   visitMembers(text, start, (name, value) => {
-    if (name !== 'kind') return endOfValue(text, value)
-    kind = stringAt(text, value)
-    return STOP
+    if (name === 'kind') kind = stringAt(text, value)
+    else if (name === 'metadata') hasMetadata = true
+    return kind !== undefined && hasMetadata ? STOP : endOfValue(text, value)
   })
-  return kind
+  return { kind, hasMetadata }
 }

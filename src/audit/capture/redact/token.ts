@@ -10,8 +10,16 @@ const PARTS = {
 
 const ENVELOPE: readonly string[] = ['apiVersion', 'kind', 'metadata', 'spec', 'status']
 
-/** The TokenRequest or TokenReview at `start`, or the Status in its place: what is not known to be harmless goes. */
-export function redactToken(redaction: Redaction, kind: keyof typeof PARTS, start: number): void {
+/**
+ * The TokenRequest or TokenReview at `start`, or the Status in its place. Where one is `expected`, whatever is not known to
+ * be harmless goes; an object that merely names the kind may describe the API.
+ */
+export function redactToken(
+  redaction: Redaction,
+  kind: keyof typeof PARTS,
+  start: number,
+  expected: boolean,
+): void {
   const { text } = redaction
   if (!isObject(text, start)) {
     redaction.hide(start)
@@ -29,7 +37,9 @@ export function redactToken(redaction: Redaction, kind: keyof typeof PARTS, star
   }
   const { part, others } = PARTS[kind]
   visitMembers(text, start, (name, value) => {
-    if (name !== part) return ENVELOPE.includes(name) ? redaction.keep(value) : redaction.hide(value)
+    if (name !== part) {
+      return expected && !ENVELOPE.includes(name) ? redaction.hide(value) : redaction.keep(value)
+    }
     if (!isObject(text, value)) return redaction.hide(value)
     return visitMembers(text, value, (name, value) => {
       return (others as readonly string[]).includes(name) ? redaction.keep(value) : redaction.hide(value)

@@ -448,8 +448,14 @@ const leaf = fc.oneof(
 const values = fc.oneof(leaf, fc.dictionary(fc.oneof(fc.string(), fc.constant('$patch')), leaf))
 const annotations = (secret: unknown) => ({ note: 'n', [LAST_APPLIED]: JSON.stringify(secret) })
 const bare = fc.record(
-  { data: values, stringData: values, stringdata: values, type: fc.constant('Opaque') },
-  { requiredKeys: [] },
+  {
+    metadata: fc.constant({ name: 's' }),
+    data: values,
+    stringData: values,
+    stringdata: values,
+    type: fc.constant('Opaque'),
+  },
+  { requiredKeys: ['metadata'] },
 )
 const shapes: ReadonlyArray<(secret: object) => unknown> = [
   (s) => ({ kind: 'Secret', apiVersion: 'v1', ...s }),

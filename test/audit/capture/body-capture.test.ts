@@ -1,0 +1,309 @@
+import { randomBytes } from 'node:crypto'
+import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
+import t from 'tap'
+import type { ObjectReference } from '../../../src/audit/event.js'
+import { Captures, type CapturesOptions } from '../../../src/audit/capture/body-capture.js'
+import type { BodyCapture, CapturedBody, CaptureWants } from '../../../src/audit/capture/capture.js'
+import { CaptureBudget } from '../../../src/audit/capture/limits.js'
+import { Redactor } from '../../../src/audit/capture/redact.js'
+
+const ALL: CaptureWants = { object: true, metadata: true, status: true, omitManagedFields: false }
+const METADATA: CaptureWants = { object: false, metadata: true, status: false, omitManagedFields: false }
+const STATUS: CaptureWants = { object: false, metadata: false, status: true, omitManagedFields: false }
+const POD =
+  '{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a","namespace":"ns","managedFields":[]},"n":9007199254740993}'
+const NOT_FOUND =
+  '{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"gone","reason":"NotFound","code":404}'
+
+interface Described {
+  mediaType?: string
+  contentEncoding?: string
+  method?: string
+  ref?: ObjectReference
+}
+
+const setUp = (options: Partial<CapturesOptions> = {}) => {
+  const truncated: string[] = []
+  const budget = options.budget ?? new CaptureBudget()
+  const captures = new Captures({
+    budget,
+    redactor: undefined,
+    onTruncated: (kind, limit) => truncated.push(`${kind} ${limit}`),
+    converters: {
+      yaml: (text) =>
+        text.startsWith('kind: ') ? JSON.stringify({ kind: text.slice(6).trim() }) : undefined,
+      protobuf: {
+        convert: (body) => {
+          const kind = body.toString().slice(4)
+          if (!body.toString().startsWith('k8s\0')) return undefined
+          const known = kind !== 'Widget'
+          return {
+            json: `{"kind":"${kind}","apiVersion":"v1","metadata":{"name":"p"}}`,
+            known,
+            unknownFields: kind === 'Newer',
+            apiVersion: 'v1',
+            kind,
+          }
+        },
+      },
+    },
+    ...options,
+  })
+  const body = (d: Described) => ({
+    mediaType: 'application/json',
+    contentEncoding: undefined,
+    method: 'GET',
+    ref: undefined,
+    ...d,
+  })
+  return {
+    budget,
+    truncated,
+    request: (wants: CaptureWants, d: Described = {}) =>
+      captures.request(wants, body({ method: 'POST', ...d })),
+    response: (wants: CaptureWants, d: Described = {}) => captures.response(wants, body(d)),
+  }
+}
+
+/** Sends `text` through in pieces of `size` bytes. */
+const feed = (
+  capture: BodyCapture | undefined,
+  text: string | Buffer,
+  size = 1e9,
+  complete = true,
+): CapturedBody => {
+  if (capture === undefined) throw new Error('no capture')
+  const bytes = Buffer.from(text)
+  for (let i = 0; i < bytes.length; i += size) capture.write(bytes.subarray(i, i + size))
+  return capture.end(complete)
+}
+
+void t.test('a request', (t) => {
+  const { request, budget } = setUp()
+  for (const size of [1, 10, 1e9]) {
+    const got = feed(request(ALL), ` ${POD}\n`, size)
+    t.match(got, { json: POD, metadata: { name: 'a', namespace: 'ns' } })
+    t.equal(got.status, undefined)
+    t.equal(got.annotations, undefined)
+  }
+  t.match(feed(request({ ...ALL, omitManagedFields: true }), POD), {
+    json: POD.replace(',"managedFields":[]', ''),
+  })
+  t.equal(feed(request(METADATA), POD).json, undefined)
+  t.strictSame(feed(request(METADATA), POD).metadata, { name: 'a', namespace: 'ns' })
+  t.equal(request(STATUS), undefined, 'a request has no status')
+  t.equal(feed(request({ ...ALL, status: true }), NOT_FOUND).status, undefined)
+  t.strictSame(feed(request(ALL), ''), {})
+  for (const bad of ['{', '{}{}', '\ufeff{}', 'k: v', POD.slice(1)])
+    t.equal(feed(request(ALL), bad).json, undefined, bad)
+  t.strictSame(feed(request(ALL), POD, 10, false).json, undefined, 'cut off')
+  t.equal(budget.used, 0)
+  t.end()
+})
+
+void t.test('a response', (t) => {
+  const { response, budget } = setUp()
+  t.match(feed(response(ALL), `${POD}\n`), { json: POD, status: undefined })
+  t.match(feed(response(ALL), NOT_FOUND), {
+    json: NOT_FOUND,
+    status: { code: 404, reason: 'NotFound', message: 'gone' },
+  })
+  for (const size of [1, 20, 1e9])
+    t.match(feed(response(STATUS), NOT_FOUND, size), { json: undefined, status: { code: 404 } })
+  t.match(feed(response(STATUS), JSON.stringify(JSON.parse(NOT_FOUND), null, 2)), { status: { code: 404 } })
+  t.equal(feed(response(STATUS), POD).status, undefined)
+  t.match(
+    feed(response(ALL), NOT_FOUND, 10, false),
+    { json: undefined, status: { code: 404 } },
+    'cut off behind the Status',
+  )
+  t.equal(response(ALL, { method: 'HEAD' }), undefined)
+  t.equal(response({ ...ALL, object: false, metadata: false, status: false }), undefined)
+  t.equal(budget.used, 0)
+  t.end()
+})
+
+void t.test('a response that is no Status is let go by its first chunk', (t) => {
+  const { response, budget } = setUp()
+  const capture = response(STATUS)
+  capture?.write(Buffer.from('{"kind":"PodList","apiVersion":"v1","items":['))
+  t.equal(budget.used, 0)
+  capture?.write(Buffer.alloc(100000))
+  t.equal(budget.used, 0)
+  t.strictSame(capture?.end(true), {})
+
+  const status = response(STATUS)
+  status?.write(Buffer.from('{"kind":"Sta'))
+  t.equal(budget.used, 12)
+  const long = `tus","apiVersion":"v1","code":500,"message":"${'x'.repeat(100000)}","status":"Failure"}`
+  status?.write(Buffer.from(long))
+  t.equal(budget.used, 0, 'a Status longer than 64 KiB')
+  t.strictSame(status?.end(true).status, { code: 500 })
+  t.end()
+})
+
+void t.test('media types', (t) => {
+  const { request, response } = setUp()
+  for (const mediaType of [
+    'application/json',
+    'application/json; charset=utf-8',
+    'Application/JSON',
+    'application/json-patch+json',
+    'application/merge-patch+json',
+    'application/strategic-merge-patch+json',
+  ]) {
+    t.equal(
+      feed(request(ALL, { mediaType, method: 'PATCH' }), '[{"op":"remove"}]').json,
+      '[{"op":"remove"}]',
+      mediaType,
+    )
+  }
+  for (const mediaType of [
+    'text/plain',
+    'application/octet-stream',
+    'application/json;stream=watch',
+    'application/vnd.kubernetes.protobuf;stream=watch',
+    'json',
+  ]) {
+    t.equal(request(ALL, { mediaType }), undefined, mediaType)
+    t.equal(response(ALL, { mediaType }), undefined, mediaType)
+  }
+  t.equal(feed(request(ALL, { mediaType: '' }), '{}').json, '{}', 'a request without a type is JSON')
+  t.equal(response(ALL, { mediaType: '' }), undefined)
+  for (const mediaType of ['application/yaml', 'application/apply-patch+yaml']) {
+    t.equal(feed(request(ALL, { mediaType }), 'kind: Pod\n').json, '{"kind":"Pod"}')
+    t.equal(feed(request(ALL, { mediaType }), '{"n":1e21}').json, '{"n":1e21}', 'JSON is YAML')
+    t.equal(feed(request(ALL, { mediaType }), '\t').json, undefined)
+  }
+  t.match(feed(response(STATUS, { mediaType: 'application/yaml' }), 'kind: Pod\n'), { status: undefined })
+  const mediaType = 'application/vnd.kubernetes.protobuf'
+  t.match(feed(request(ALL, { mediaType }), 'k8s\0Pod'), {
+    json: '{"kind":"Pod","apiVersion":"v1","metadata":{"name":"p"}}',
+    metadata: { name: 'p' },
+    annotations: {},
+  })
+  t.match(feed(request(ALL, { mediaType }), 'k8s\0Widget').annotations, {
+    'kube-audit-proxy.io/unknown-kind': 'v1, Kind=Widget',
+  })
+  t.match(feed(request(ALL, { mediaType }), 'k8s\0Newer').annotations, {
+    'kube-audit-proxy.io/unknown-fields': 'v1, Kind=Newer',
+  })
+  t.strictSame(feed(request(ALL, { mediaType }), 'rubbish'), {})
+  t.strictSame(feed(response(STATUS, { mediaType }), 'k8s\0Status').status, {})
+  t.end()
+})
+
+void t.test(
+  'a patch keeps the last of duplicate keys, an object merges them; patches keep managed fields',
+  (t) => {
+    const { request } = setUp()
+    const twice = '{"s":{"a":1},"s":{"b":2}}'
+    t.equal(feed(request(ALL), twice).json, '{"s":{"a":1,"b":2}}')
+    t.equal(
+      feed(request(ALL, { method: 'PATCH', mediaType: 'application/merge-patch+json' }), twice).json,
+      '{"s":{"b":2}}',
+    )
+    t.equal(feed(request({ ...ALL, omitManagedFields: true }, { method: 'PATCH' }), POD).json, POD)
+    t.end()
+  },
+)
+
+void t.test('compressed bodies', (t) => {
+  const { request, response, budget } = setUp()
+  for (const [contentEncoding, compress] of [
+    ['gzip', gzipSync],
+    ['x-gzip', gzipSync],
+    ['GZIP', gzipSync],
+    ['deflate', deflateSync],
+    ['deflate', deflateRawSync],
+    ['identity', (text: string) => text],
+  ] as const) {
+    t.equal(feed(response(ALL, { contentEncoding }), compress(POD), 7).json, POD, contentEncoding)
+    t.equal(feed(request(ALL, { contentEncoding }), compress(POD), 7).json, POD, contentEncoding)
+    t.match(
+      feed(response(STATUS, { contentEncoding }), compress(NOT_FOUND)),
+      { status: { code: 404 } },
+      contentEncoding,
+    )
+    t.strictSame(feed(response(STATUS, { contentEncoding }), compress(POD)), {})
+  }
+  t.strictSame(feed(response(ALL, { contentEncoding: 'gzip' }), POD), {}, 'not gzip at all')
+  t.strictSame(feed(response(ALL, { contentEncoding: 'gzip' }), gzipSync(POD).subarray(0, 40)), {}, 'cut off')
+  t.equal(response(ALL, { contentEncoding: 'br' }), undefined)
+  t.equal(response(ALL, { contentEncoding: 'gzip, gzip' }), undefined)
+  t.equal(budget.used, 0)
+  t.end()
+})
+
+void t.test('the cap on one body', (t) => {
+  const { request, response, budget, truncated } = setUp({ maxBodyBytes: 1000 })
+  const big = (n: number) => `{"metadata":{"name":"big"},"x":"${'x'.repeat(n)}"}`
+  const annotations = (kind: string) => ({
+    'audit.k8s.io/truncated': 'true',
+    [`kube-audit-proxy.io/truncated-${kind}-object`]: 'body larger than 1000 bytes',
+  })
+  t.equal(feed(request(ALL), big(1000 - big(0).length)).json?.length, 1000)
+  t.strictSame(truncated, [])
+
+  const capture = request(ALL)
+  capture?.write(Buffer.from(big(500)))
+  t.equal(budget.used, big(500).length)
+  capture?.write(Buffer.alloc(1000))
+  t.equal(budget.used, 0, 'what was held is freed at once')
+  t.strictSame(truncated, ['request body'], 'and counted at once')
+  capture?.write(Buffer.alloc(10))
+  const got = capture?.end(true)
+  t.strictSame(got?.annotations, annotations('request'))
+  t.equal(got?.json, undefined)
+  t.strictSame(got?.metadata, { name: 'big' }, 'its beginning told the name')
+
+  t.match(feed(response(ALL), big(2000)), { json: undefined, annotations: annotations('response') })
+  t.match(
+    feed(response(ALL, { contentEncoding: 'gzip' }), gzipSync(big(50000))),
+    { json: undefined, annotations: annotations('response') },
+    'decoded',
+  )
+  t.strictSame(truncated, ['request body', 'response body', 'response body'])
+  t.strictSame(feed(request(METADATA), big(2000)), { status: undefined, metadata: { name: 'big' } })
+  t.equal(feed(response(STATUS), NOT_FOUND.replace('gone', 'x'.repeat(2000)), 300).annotations, undefined)
+  t.equal(truncated.length, 3, 'where no object was wanted, none was left out')
+  t.end()
+})
+
+void t.test('the cap on all captures in flight', (t) => {
+  const budget = new CaptureBudget(100)
+  const { request, truncated } = setUp({ budget })
+  const one = request(ALL)
+  const two = request(ALL)
+  one?.write(Buffer.from(`{"a":"${'x'.repeat(70)}`))
+  two?.write(Buffer.from('{"a":"'))
+  two?.write(Buffer.alloc(50, 'x'))
+  t.strictSame(truncated, ['request total'])
+  t.equal(budget.used, 76, 'the one that went over was freed')
+  one?.write(Buffer.from('"}'))
+  t.equal(one?.end(true).json?.length, 78)
+  t.strictSame(two?.end(true).annotations, {
+    'audit.k8s.io/truncated': 'true',
+    'kube-audit-proxy.io/truncated-request-object': 'captures in flight over 100 bytes',
+  })
+  t.equal(budget.used, 0)
+  t.end()
+})
+
+void t.test('redaction, of objects and of Status', (t) => {
+  const { request, response } = setUp({ redactor: new Redactor(randomBytes(32)) })
+  const ref = { resource: 'secrets', apiVersion: 'v1' }
+  const got = feed(
+    request(ALL, { ref }),
+    '{ "metadata": {"name": "s"}, "stringData": {"a": "hunter2"} }',
+  ).json
+  t.match(got, /^{"metadata":{"name":"s"},"stringData":{"a":"redacted:hmac-sha256:[0-9a-f]{16}"}}$/)
+  const quoting = NOT_FOUND.replace('NotFound', 'BadRequest').replace(
+    'gone',
+    'error found in ...|hunter2|...',
+  )
+  for (const wants of [ALL, STATUS])
+    t.notMatch(JSON.stringify(feed(response(wants, { ref }), quoting)), /hunter2/)
+  t.match(feed(response(STATUS), quoting).status, { message: /hunter2/ })
+  t.end()
+})

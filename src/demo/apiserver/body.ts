@@ -68,15 +68,19 @@ export class BodyReader {
   }
 }
 
-async function readAll(req: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of req as AsyncIterable<Buffer>) {
-    length += chunk.length
-    if (length > MAX_BODY_BYTES) throw StatusError.tooLarge(MAX_BODY_BYTES)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
+/** Keeps no more than MAX_BODY_BYTES; what comes beyond is read and dropped, so that the connection stays usable. */
+function readAll(req: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let length = 0
+    req.on('data', (chunk: Buffer) => {
+      length += chunk.length
+      if (length <= MAX_BODY_BYTES) chunks.push(chunk)
+      else reject(StatusError.tooLarge(MAX_BODY_BYTES))
+    })
+    req.once('end', () => resolve(Buffer.concat(chunks)))
+    req.once('error', reject)
+  })
 }
 
 function withinDepth(value: Json | undefined, depth: number): boolean {

@@ -12,7 +12,8 @@ export class AuditView {
 
   constructor(file: string, print: (line: string) => void, options: PrintOptions) {
     this.#follower = new LogFollower(file, (line) => {
-      const event = JSON.parse(line) as LoggedEvent & { auditID: string }
+      const event = parseEvent(line)
+      if (event === undefined) return print(line)
       print(formatEvent(event, options))
       const key = `${event.auditID} ${event.stage}`
       this.#seen.add(key)
@@ -47,5 +48,13 @@ export class AuditView {
 
   close(): Promise<void> {
     return this.#follower.close()
+  }
+}
+
+function parseEvent(line: string): (LoggedEvent & { readonly auditID: string }) | undefined {
+  try {
+    return JSON.parse(line) as LoggedEvent & { readonly auditID: string }
+  } catch {
+    return undefined
   }
 }

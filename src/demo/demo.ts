@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { UserInfo } from '../authentication/user.js'
 import { ConfigError, errorMessage } from '../errors.js'
-import type { DecodeProtobuf } from './apiserver/body.js'
 import { DemoApiserver } from './apiserver/server.js'
 import { AuditView } from './audit-view.js'
 import { CertificateAuthority, type KeyPair } from './certificates.js'
@@ -20,7 +19,6 @@ export interface DemoOptions {
   /** The command line after `demo`. */
   readonly args: readonly string[]
   readonly startProxy: StartProxy
-  readonly decodeProtobuf?: DecodeProtobuf
   /** The audit policy; by default the one that the package ships. */
   readonly policyFile?: string
   readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean }
@@ -61,7 +59,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   }
   const staysUp = stdout.isTTY === true && !args.includes('--once')
   try {
-    await withResources(async (own) => {
+    await withResources(stderr, async (own) => {
       await demonstrate(options, own, staysUp)
     })
     return 0
@@ -73,11 +71,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
 }
 
 /** Runs the demonstration in this process: on its standard output, until SIGINT or SIGTERM. Returns the exit code. */
-export async function demoCommand(
-  args: readonly string[],
-  startProxy: StartProxy,
-  decodeProtobuf?: DecodeProtobuf,
-): Promise<number> {
+export async function demoCommand(args: readonly string[], startProxy: StartProxy): Promise<number> {
   const ending = new AbortController()
   const end = () => ending.abort()
   process.on('SIGINT', end).on('SIGTERM', end)
@@ -87,7 +81,6 @@ export async function demoCommand(
     return await runDemo({
       args,
       startProxy,
-      ...(decodeProtobuf === undefined ? {} : { decodeProtobuf }),
       stdout,
       stderr,
       env,
@@ -100,13 +93,21 @@ export async function demoCommand(
 
 type Own = (close: () => Promise<void> | void) => void
 
-/** Runs `use`, then closes what it owns, last first. */
-async function withResources(use: (own: Own) => Promise<void>): Promise<void> {
+/** Runs `use`, then closes what it owns, last first. A close that fails keeps no other from being tried. */
+async function withResources(stderr: NodeJS.WritableStream, use: (own: Own) => Promise<void>): Promise<void> {
   const closers: (() => Promise<void> | void)[] = []
   try {
     await use((close) => closers.push(close))
   } finally {
-    for (const close of closers.reverse()) await close()
+    const errors: unknown[] = []
+    for (const close of closers.reverse()) {
+      try {
+        await close()
+      } catch (err) {
+        errors.push(err)
+      }
+    }
+    for (const err of errors) stderr.write(`kube-audit-proxy demo: ${errorMessage(err)}\n`)
   }
 }
 
@@ -126,7 +127,6 @@ async function demonstrate(options: DemoOptions, own: Own, staysUp: boolean): Pr
     frontProxyCA: frontProxyAuthority.cert,
     tokens: new Map<string, UserInfo>([[token, { username: CAROL.name, groups: CAROL.groups }]]),
     rules: RULES,
-    ...(options.decodeProtobuf === undefined ? {} : { decodeProtobuf: options.decodeProtobuf }),
   })
   own(() => apiserver.close())
 

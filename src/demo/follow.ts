@@ -37,18 +37,22 @@ export class LogFollower {
     }, POLL_MS)
   }
 
-  /** A poll that fails is like one that finds nothing: the next may find more. */
   async #poll(): Promise<void> {
+    for (;;) {
+      const bytes = await this.#read()
+      if (bytes.length === 0) return
+      this.#split(this.#decoder.write(bytes))
+    }
+  }
+
+  /** A read that fails is like one that finds nothing: the next may find more. */
+  async #read(): Promise<Buffer> {
     try {
       this.#handle ??= await open(this.#file, 'r')
-      const buffer = Buffer.alloc(CHUNK_BYTES)
-      for (;;) {
-        const { bytesRead } = await this.#handle.read(buffer)
-        if (bytesRead === 0) return
-        this.#split(this.#decoder.write(buffer.subarray(0, bytesRead)))
-      }
+      const { buffer, bytesRead } = await this.#handle.read(Buffer.alloc(CHUNK_BYTES))
+      return buffer.subarray(0, bytesRead)
     } catch {
-      return
+      return Buffer.alloc(0)
     }
   }
 

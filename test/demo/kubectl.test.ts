@@ -108,6 +108,11 @@ void t.test('kubectl works against it', { skip }, async (t) => {
     ['alice', '-n team-a patch configmap settings --type=merge -p {"data":{"color":"green"}}', 0, /patched/],
     ['alice', '-n team-a label pod debug tier=front', 0, /labeled/],
     ['alice', '-n team-a get pods -l tier=front -o name', 0, /^pod\/debug\n$/],
+    // Newer kubectl sends these in protobuf.
+    ['alice', '-n team-a create configmap more --from-literal=a=b', 0, /configmap\/more created/],
+    ['alice', '-n team-a create deployment api --image=nginx', 0, /deployment\.apps\/api created/],
+    ['carol', 'auth can-i list pods', 0, /^yes$/m],
+    ['carol', 'auth can-i list secrets', 1, /^no$/m],
     [
       'alice',
       '-n team-a get configmap none',

@@ -1,7 +1,6 @@
-import { Composer, isAlias, isMap, isScalar, isSeq, Lexer, Parser, Scalar } from 'yaml'
-import type { Alias, Document, Node, YAMLMap } from 'yaml'
-import { JSONMap, type JSONKey, type JSONText, printKey, printValue, UNSPEAKABLE } from './yaml-print.js'
-import { type Resolved, resolveScalar } from './yaml-scalars.js'
+import { Composer, isMap, isScalar, Lexer, Parser } from 'yaml'
+import type { CST, Document, YAMLMap } from 'yaml'
+import { Converter, MAX_DEPTH, Refusal } from './yaml-convert.js'
 
 /** What a YAML text may cost. */
 export interface YAMLLimits {
@@ -10,10 +9,10 @@ export interface YAMLLimits {
 }
 
 const DEFAULT_LIMITS: YAMLLimits = { maxBytes: 4 << 20 }
-/** How deep collections may nest. The composer calls itself a few times for each. */
-const MAX_DEPTH = 200
-/** How many tokens a text may have. A token and what it becomes take up to half a kilobyte. */
-const MAX_TOKENS = 1_000_000
+/** How many tokens a text may have: a list of 1 MB has a quarter of a million. They take a few microseconds each. */
+const MAX_TOKENS = 500_000
+/** How many aliases. They take more. */
+const MAX_ALIASES = 10_000
 
 /**
  * One YAML document as JSON text on one line, as kube-apiserver reads it (sigs.k8s.io/yaml YAMLToJSON, on
@@ -25,10 +24,8 @@ const MAX_TOKENS = 1_000_000
 export function yamlToJSON(text: string, limits: YAMLLimits = DEFAULT_LIMITS): string | undefined {
   if (text.length > limits.maxBytes || FORBIDDEN.test(text)) return undefined
   const normal = text.replace(/\r\n?|\u0085/g, '\n')
-  const root = parse(normal)
-  if (root === undefined) return undefined
   try {
-    const json = new Converter(root, normal, limits.maxBytes).convert()
+    const json = new Converter(parse(normal), normal, limits.maxBytes).convert()
     return Buffer.byteLength(json) > limits.maxBytes ? undefined : json
   } catch (err) {
     if (err instanceof Refusal) return undefined
@@ -44,34 +41,47 @@ const FORBIDDEN =
   // eslint-disable-next-line no-control-regex
   /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u2028\u2029\ufffe\uffff]|\p{Surrogate}/u
 
-/** Thrown inside of this file to give up. */
-class Refusal extends Error {}
-
-/** The mapping that a text consists of. Undefined if it is something else or more, or a bound is exceeded. */
-function parse(text: string): YAMLMap.Parsed | undefined {
+/** The mapping that a text consists of. It throws a Refusal if it is something else or more, or a bound is exceeded. */
+function parse(text: string): YAMLMap.Parsed {
   const parser = new Parser()
-  const composer = new Composer({
-    version: '1.1',
-    schema: 'failsafe',
-    resolveKnownTags: false,
-    uniqueKeys: false,
-    merge: false,
-    strict: false,
-  })
+  const composer = new Composer(OPTIONS)
+  // The composer would go on after an error, and a hostile text can have one at each byte.
+  composer['onError'] = refuseErrors
   const docs: Document.Parsed[] = []
   const reading = new ReadingCheck()
   let tokens = 0
+  let aliases = 0
   for (const lexeme of new Lexer().lex(text)) {
-    if (++tokens > MAX_TOKENS || parser.stack.length > MAX_DEPTH) return undefined
-    if (reading.differs(lexeme)) return undefined
-    for (const token of parser.next(lexeme)) docs.push(...composer.next(token))
-    if (docs.length > 2) return undefined
+    if (lexeme.startsWith('*')) aliases++
+    if (++tokens > MAX_TOKENS || aliases > MAX_ALIASES || parser.stack.length > MAX_DEPTH) throw new Refusal()
+    if (reading.differs(lexeme)) throw new Refusal()
+    for (const token of parser.next(lexeme)) docs.push(...composeToken(composer, token))
+    if (docs.length > 2) throw new Refusal()
   }
-  for (const token of parser.end()) docs.push(...composer.next(token))
+  for (const token of parser.end()) docs.push(...composeToken(composer, token))
   docs.push(...composer.end())
   const [doc, ...rest] = docs
-  if (doc === undefined || doc.errors.length > 0 || !rest.every(isEmpty)) return undefined
-  return isMap(doc.contents) ? doc.contents : undefined
+  if (!isMap(doc?.contents) || doc.errors.length > 0 || !rest.every(isEmpty)) throw new Refusal()
+  return doc.contents
+}
+
+/** Scalars stay text, because what they mean is ours to say. */
+const OPTIONS = {
+  version: '1.1',
+  schema: 'failsafe',
+  resolveKnownTags: false,
+  uniqueKeys: false,
+  merge: false,
+  strict: false,
+} as const
+
+function refuseErrors(_source: unknown, _code: unknown, _message: unknown, warning?: boolean): void {
+  if (warning !== true) throw new Refusal()
+}
+
+function composeToken(composer: Composer, token: CST.Token): Iterable<Document.Parsed> {
+  if (token.type === 'error') throw new Refusal()
+  return composer.next(token)
 }
 
 /** What follows a last `---`. */
@@ -103,196 +113,4 @@ class ReadingCheck {
     this.#last = lexeme
     return gluedColon || (plain && this.#flow > 0 && lexeme.startsWith('?'))
   }
-}
-
-/** The header of a block scalar that says how deep it is indented. */
-const INDENTED = /^[|>][-+]?[1-9]/
-const ANCHOR = /^[0-9A-Za-z_-]+$/
-const MERGE_TAG = 'tag:yaml.org,2002:merge'
-
-class Converter {
-  readonly #root: YAMLMap.Parsed
-  readonly #text: string
-  readonly #maxBytes: number
-  readonly #targets = new Map<Alias, Node>()
-  readonly #open = new Set<Alias>()
-  #bytes = 0
-  #depth = 0
-  // go-yaml counts the document too.
-  #decodeCount = 1
-  #aliasCount = 0
-
-  constructor(root: YAMLMap.Parsed, text: string, maxBytes: number) {
-    this.#root = root
-    this.#text = text
-    this.#maxBytes = maxBytes
-  }
-
-  /** The JSON text, or a Refusal that is thrown. */
-  convert(): string {
-    this.#bind(this.#root, new Map())
-    const json = this.#value(this.#root)
-    if (json === UNSPEAKABLE) throw new Refusal()
-    return json
-  }
-
-  /** Finds what each alias stands for: the last node before it, in the text's order, that has the anchor. */
-  #bind(node: unknown, anchors: Map<string, Node>): void {
-    if (isAlias(node)) {
-      const target = anchors.get(node.source)
-      if (target === undefined) throw new Refusal()
-      this.#targets.set(node, target)
-      return
-    }
-    if ((isScalar(node) || isMap(node) || isSeq(node)) && node.anchor !== undefined)
-      anchors.set(node.anchor, node)
-    if (isSeq(node)) {
-      for (const item of node.items) this.#bind(item, anchors)
-    } else if (isMap(node)) {
-      for (const { key, value } of node.items) {
-        this.#bind(key, anchors)
-        this.#bind(value, anchors)
-      }
-    }
-  }
-
-  #value(node: unknown): JSONText {
-    this.#count()
-    if (isAlias(node)) return this.#follow(node, (target) => this.#value(target))
-    if (isMap(node)) {
-      const map = new JSONMap()
-      this.#nested(() => this.#fill(node.items, map))
-      return map.print()
-    }
-    if (isSeq(node)) return this.#nested(() => this.#sequence(node.items))
-    return this.#spend(printValue(this.#resolve(node)))
-  }
-
-  #sequence(items: readonly unknown[]): JSONText {
-    let out = '['
-    let speakable = true
-    for (const item of items) {
-      const json = this.#value(item)
-      if (json === UNSPEAKABLE) speakable = false
-      else out += out.length > 1 ? ',' + json : json
-    }
-    return speakable ? out + ']' : UNSPEAKABLE
-  }
-
-  /** Adds the pairs of a mapping. As in go-yaml, a merge key replaces what stands before it. */
-  #fill(pairs: readonly { key: unknown; value: unknown }[], map: JSONMap): void {
-    for (const { key, value } of pairs) {
-      if (isMergeKey(key)) {
-        this.#merge(value, map)
-        continue
-      }
-      const name = this.#key(key)
-      map.set(name, this.#value(value))
-    }
-  }
-
-  #key(node: unknown): JSONKey {
-    this.#count()
-    if (isAlias(node)) return this.#follow(node, (target) => this.#key(target))
-    if (isMap(node) || isSeq(node)) throw new Refusal()
-    return this.#spend(printKey(this.#resolve(node)))
-  }
-
-  #merge(node: unknown, map: JSONMap): void {
-    // Of several, the first has the last word.
-    const sources: readonly unknown[] = isSeq(node) ? node.items.toReversed() : [node]
-    for (const source of sources) this.#mergeOne(source, map)
-  }
-
-  #mergeOne(source: unknown, map: JSONMap): void {
-    this.#count()
-    if (isAlias(source)) {
-      this.#follow(source, (target) => {
-        if (!isMap(target)) throw new Refusal()
-        this.#mergeOne(target, map)
-      })
-    } else if (isMap(source)) {
-      this.#nested(() => this.#fill(source.items, map))
-    } else {
-      throw new Refusal()
-    }
-  }
-
-  /** A scalar, or nothing at all where a value could stand. */
-  #resolve(node: unknown): Resolved {
-    if (!isScalar(node)) return { kind: 'null' }
-    const text = this.#scalarText(node)
-    if (node.tag === undefined && node.type !== Scalar.PLAIN) return { kind: 'string', value: text }
-    const resolved = resolveScalar(text, node.tag)
-    if (resolved === undefined) throw new Refusal()
-    return resolved
-  }
-
-  /** The parser treats the end of a block scalar unlike go-yaml in two cases, of which one can be made good. */
-  #scalarText(node: Scalar): string {
-    const text = node.value as string
-    if (node.type !== Scalar.BLOCK_LITERAL && node.type !== Scalar.BLOCK_FOLDED) return text
-    const [start, end] = node.range as [number, number, number]
-    const source = this.#text.slice(start, end)
-    const unbroken = end >= this.#text.length && !source.endsWith('\n')
-    if ((unbroken || INDENTED.test(source)) && this.#blankLinesAfter(start + source.trimEnd().length)) {
-      throw new Refusal()
-    }
-    // The line break that a block scalar lacks at the end of the text is added by the parser.
-    return unbroken && text.endsWith('\n') ? text.slice(0, -1) : text
-  }
-
-  /** Whether lines of nothing but spaces follow, of at least one space. */
-  #blankLinesAfter(contentEnd: number): boolean {
-    let blankEnd = contentEnd
-    while (' \t\n'.includes(this.#text.charAt(blankEnd)) && blankEnd < this.#text.length) blankEnd++
-    const blanks = this.#text.slice(contentEnd, blankEnd)
-    const atEnd = blankEnd === this.#text.length
-    return /[ \t]/.test(
-      blanks.slice(blanks.indexOf('\n') + 1, atEnd ? undefined : blanks.lastIndexOf('\n') + 1),
-    )
-  }
-
-  #follow<T>(alias: Alias, read: (target: Node) => T): T {
-    if (this.#open.has(alias)) throw new Refusal()
-    this.#open.add(alias)
-    const result = this.#nested(() => read(this.#targets.get(alias) as Node))
-    this.#open.delete(alias)
-    return result
-  }
-
-  #nested<T>(read: () => T): T {
-    if (++this.#depth > MAX_DEPTH) throw new Refusal()
-    const result = read()
-    this.#depth--
-    return result
-  }
-
-  /** go-yaml's defence against a few aliases that stand for millions of nodes (decode.go unmarshal). */
-  #count(): void {
-    this.#decodeCount++
-    if (this.#open.size > 0) this.#aliasCount++
-    if (this.#aliasCount <= 100 || this.#decodeCount <= 1000) return
-    if (this.#aliasCount / this.#decodeCount > allowedAliasRatio(this.#decodeCount)) throw new Refusal()
-  }
-
-  #spend<T extends JSONText | JSONKey>(text: T): T {
-    // The comma or colon after it counts too.
-    this.#bytes += typeof text === 'string' ? text.length + 1 : 1
-    if (this.#bytes > this.#maxBytes) throw new Refusal()
-    return text
-  }
-}
-
-const ALIAS_RATIO_RANGE_LOW = 400_000
-const ALIAS_RATIO_RANGE_HIGH = 4_000_000
-
-function allowedAliasRatio(decodeCount: number): number {
-  const position = (decodeCount - ALIAS_RATIO_RANGE_LOW) / (ALIAS_RATIO_RANGE_HIGH - ALIAS_RATIO_RANGE_LOW)
-  return 0.99 - 0.89 * Math.min(Math.max(position, 0), 1)
-}
-
-function isMergeKey(key: unknown): boolean {
-  if (!isScalar(key) || key.value !== '<<') return false
-  return key.tag === undefined ? key.type === Scalar.PLAIN : key.tag === '!' || key.tag === MERGE_TAG
 }

@@ -92,25 +92,38 @@ function isEmpty({ contents, errors }: Document.Parsed): boolean {
 /** The lexer's mark before a plain scalar. */
 const PLAIN_SCALAR = '\x1f'
 
-/** What the lexer can say after a colon that neither space nor line break follows. */
+/** What the lexer can say after a colon or tag that neither space nor line break follows. */
 // eslint-disable-next-line no-control-regex
 const GLUED = /^[[\]{},\x1f]/
+const SPACE = /^[ \t\n#]/
+const ESCAPED_BREAK_AND_EMPTY_LINE = /\\\n[ \t]*\n/
 
-/** Watches the lexer for what YAML 1.2 reads one way and go-yaml another, without an error: `{a:}` and `{?a: 1}`. */
+/**
+ * Watches the lexer for what YAML 1.2 reads one way and go-yaml another, without an error: `{a:}`, `{?a: 1}`, `!a,b`, and
+ * an escaped line break before an empty line.
+ */
 class ReadingCheck {
   #flow = 0
   #last = ''
-  #beforeLast = ''
-  #beforeThat = ''
+  /** Whether the last thing that is not space was a plain scalar, or was a colon after one. */
+  #afterPlain = false
+  #colonAfterPlain = false
 
   differs(lexeme: string): boolean {
     const plain = this.#last === PLAIN_SCALAR
-    if (!plain && (lexeme === '[' || lexeme === '{')) this.#flow++
-    if (!plain && (lexeme === ']' || lexeme === '}')) this.#flow--
-    const gluedColon = this.#last === ':' && this.#beforeThat === PLAIN_SCALAR && GLUED.test(lexeme)
-    this.#beforeThat = this.#beforeLast
-    this.#beforeLast = this.#last
+    const opens = (this.#last === ':' && this.#colonAfterPlain) || this.#last.startsWith('!')
+    const glued = opens && GLUED.test(lexeme)
     this.#last = lexeme
-    return gluedColon || (plain && this.#flow > 0 && lexeme.startsWith('?'))
+    if (plain) {
+      this.#afterPlain = true
+      return this.#flow > 0 && lexeme.startsWith('?')
+    }
+    if (lexeme === '[' || lexeme === '{') this.#flow++
+    if (lexeme === ']' || lexeme === '}') this.#flow--
+    if (!SPACE.test(lexeme)) {
+      this.#colonAfterPlain = lexeme === ':' && this.#afterPlain
+      this.#afterPlain = false
+    }
+    return glued || (lexeme.startsWith('"') && ESCAPED_BREAK_AND_EMPTY_LINE.test(lexeme))
   }
 }

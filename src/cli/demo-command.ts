@@ -1,10 +1,10 @@
+import { ProtobufConverter } from '../audit/capture/protobuf/convert.js'
 import type { Json } from '../demo/apiserver/json.js'
 import { runDemo } from '../demo/demo.js'
 import { parseCommandLine, type Command } from './commands.js'
 import { ConfigError } from '../errors.js'
 import { newLogger } from '../log.js'
 import { newProxy } from '../server/build.js'
-import { ProtobufConverter } from '../audit/capture/protobuf/convert.js'
 
 /** `kube-audit-proxy demo`: the real proxy, started with real flags, in front of an apiserver in memory. */
 export const demoCommand: Command = {
@@ -14,13 +14,11 @@ export const demoCommand: Command = {
     const stop = new AbortController()
     const onSignal = (): void => stop.abort()
     process.once('SIGINT', onSignal).once('SIGTERM', onSignal)
-    const protobuf = new ProtobufConverter()
     try {
       return await runDemo({
         args,
         startProxy,
-        decodeProtobuf: (body) =>
-          JSON.parse(protobuf.convert(body, { maxLength: 1 << 20 })?.json ?? 'null') as Json,
+        decodeProtobuf,
         stdout: process.stdout,
         stderr: process.stderr,
         env: process.env,
@@ -30,6 +28,13 @@ export const demoCommand: Command = {
       process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
     }
   },
+}
+
+/** What newer kubectl sends, as the apiserver in memory reads it. */
+function decodeProtobuf(body: Buffer): Json {
+  const object = new ProtobufConverter().convert(body, { maxLength: 1 << 20 })
+  if (object === undefined) throw new Error('not a Kubernetes object')
+  return JSON.parse(object.json) as Json
 }
 
 async function startProxy(flags: string[]): Promise<{ url: string; close(): Promise<void> }> {

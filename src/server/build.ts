@@ -4,7 +4,6 @@ import type { Dispatcher } from 'undici'
 import type { Logger } from 'pino'
 import { Registry } from 'prom-client'
 import { newAuditBackend } from '../audit/backend/build.js'
-import { ConfigError } from '../errors.js'
 import type { Backend } from '../audit/backend/backend.js'
 import { Captures } from '../audit/capture/body-capture.js'
 import { CaptureBudget } from '../audit/capture/limits.js'
@@ -53,7 +52,7 @@ export async function newProxy(options: Options, log: Logger): Promise<Proxy> {
       : loadPolicy(audit.policyFile),
   )
   const connections = new Connections(options, log)
-  const backend = (await newAuditBackend(audit, { log, metrics, newWebhookBackend })) ?? noBackend()
+  const backend = (await newAuditBackend(audit, { log, metrics })) ?? noBackend()
   return new Proxy({
     serving: {
       bindAddress: serving.bindAddress,
@@ -106,10 +105,6 @@ function newAuthenticator({ authentication }: Options, reviews: ReviewClient): A
 /** No log and no webhook: whatever the policy says, events go nowhere. */
 function noBackend(): Backend {
   return { name: 'none', processEvents: () => true, shutdown: () => Promise.resolve() }
-}
-
-const newWebhookBackend = (): Promise<Backend> => {
-  throw new ConfigError('webhook')
 }
 
 /**

@@ -295,7 +295,8 @@ async function compare(t: Test, session: Session, mode: string): Promise<void> {
     return expected.every(whole) ? groups : undefined
   })
   t.ok(expected.length > 40, `${expected.length} requests are compared`)
-  if (mode === 'impersonation') t.equal(refusedHere.length, 1, 'the refused --as never reached the apiserver')
+  if (mode === 'impersonation') t.ok(refusedHere.length > 0, 'the refused --as never reached the apiserver')
+  for (const [id] of refusedHere) t.notOk(theirs.has(id))
   for (const id of expected) {
     const mine = ours.get(id) as LoggedEvent[]
     const native = theirs.get(id) as LoggedEvent[]
@@ -317,8 +318,13 @@ function essence(mode: string) {
     stage: e.stage,
     requestURI: e.requestURI,
     verb: e.verb,
-    // Where the proxy impersonates, the apiserver knows who the request acts as from one source only.
-    identity: mode === 'impersonation' ? (e.impersonatedUser ?? e.user) : e.user,
+    // Where the proxy impersonates, the apiserver's user is the proxy, and whom it acts for comes with the later stages.
+    identity:
+      mode === 'request header'
+        ? e.user
+        : e.stage === 'RequestReceived'
+          ? undefined
+          : (e.impersonatedUser ?? e.user),
     impersonatedUser: mode === 'impersonation' ? undefined : e.impersonatedUser,
     sourceIP: e.sourceIPs?.[0],
     userAgent: e.userAgent,
@@ -326,8 +332,10 @@ function essence(mode: string) {
     code: e.responseStatus?.code,
     status: e.responseStatus?.status,
     reason: e.responseStatus?.reason,
-    requestObject: e.requestObject !== undefined,
-    responseObject: e.responseObject,
+    // A body that the apiserver refused to look at is in our event only.
+    requestObject: e.responseStatus?.code !== 403 && e.requestObject !== undefined,
+    // kube-apiserver shows its discovery documents; of requests without a resource there are no bodies here.
+    responseObject: e.objectRef === undefined ? undefined : e.responseObject,
   })
 }
 

@@ -1,5 +1,3 @@
-import { ProtobufConverter } from '../audit/capture/protobuf/convert.js'
-import type { Json } from '../demo/apiserver/json.js'
 import { runDemo } from '../demo/demo.js'
 import { parseCommandLine, type Command } from './commands.js'
 import { ConfigError } from '../errors.js'
@@ -18,7 +16,6 @@ export const demoCommand: Command = {
       return await runDemo({
         args,
         startProxy,
-        decodeProtobuf,
         stdout: process.stdout,
         stderr: process.stderr,
         env: process.env,
@@ -28,13 +25,6 @@ export const demoCommand: Command = {
       process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
     }
   },
-}
-
-/** What newer kubectl sends, as the apiserver in memory reads it. */
-function decodeProtobuf(body: Buffer): Json {
-  const object = new ProtobufConverter().convert(body, { maxLength: 1 << 20 })
-  if (object === undefined) throw new Error('not a Kubernetes object')
-  return JSON.parse(object.json) as Json
 }
 
 async function startProxy(flags: string[]): Promise<{ url: string; close(): Promise<void> }> {

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { UserInfo } from '../authentication/user.js'
 import { ConfigError, errorMessage } from '../errors.js'
+import type { DecodeProtobuf } from './apiserver/body.js'
 import { DemoApiserver } from './apiserver/server.js'
 import { AuditView } from './audit-view.js'
 import { CertificateAuthority, type KeyPair } from './certificates.js'
@@ -19,6 +20,8 @@ export interface DemoOptions {
   /** The command line after `demo`. */
   readonly args: readonly string[]
   readonly startProxy: StartProxy
+  /** For newer kubectl, which sends protobuf where it knows the type. */
+  readonly decodeProtobuf?: DecodeProtobuf
   /** The audit policy; by default the one that the package ships. */
   readonly policyFile?: string
   readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean }
@@ -70,27 +73,6 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   }
 }
 
-/** Runs the demonstration in this process: on its standard output, until SIGINT or SIGTERM. Returns the exit code. */
-export async function demoCommand(args: readonly string[], startProxy: StartProxy): Promise<number> {
-  const ending = new AbortController()
-  const end = () => ending.abort()
-  process.on('SIGINT', end).on('SIGTERM', end)
-  try {
-    const { stdout, stderr, env } = process
-    const { signal } = ending
-    return await runDemo({
-      args,
-      startProxy,
-      stdout,
-      stderr,
-      env,
-      signal,
-    })
-  } finally {
-    process.off('SIGINT', end).off('SIGTERM', end)
-  }
-}
-
 type Own = (close: () => Promise<void> | void) => void
 
 /** Runs `use`, then closes what it owns, last first. A close that fails keeps no other from being tried. */
@@ -127,6 +109,7 @@ async function demonstrate(options: DemoOptions, own: Own, staysUp: boolean): Pr
     frontProxyCA: frontProxyAuthority.cert,
     tokens: new Map<string, UserInfo>([[token, { username: CAROL.name, groups: CAROL.groups }]]),
     rules: RULES,
+    ...(options.decodeProtobuf === undefined ? {} : { decodeProtobuf: options.decodeProtobuf }),
   })
   own(() => apiserver.close())
 

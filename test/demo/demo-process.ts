@@ -1,5 +1,16 @@
-import { demoCommand } from '../../src/demo/demo.js'
+import { runDemo } from '../../src/demo/demo.js'
 import { startStandInProxy } from './stand-in-proxy.js'
 
 // The demonstration as a process, for a test to send signals to.
-process.exitCode = await demoCommand([], startStandInProxy)
+const ending = new AbortController()
+const end = () => ending.abort()
+process.once('SIGINT', end).once('SIGTERM', end)
+const { stdout, stderr, env } = process
+process.exitCode = await runDemo({
+  args: [],
+  startProxy: startStandInProxy,
+  stdout,
+  stderr,
+  env,
+  signal: ending.signal,
+})

@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t from 'tap'
+import { ProtobufConverter } from '../../src/audit/capture/protobuf/convert.js'
+import type { Json } from '../../src/demo/apiserver/json.js'
 import { DemoApiserver } from '../../src/demo/apiserver/server.js'
 import { CertificateAuthority } from '../../src/demo/certificates.js'
 import { RULES } from '../../src/demo/users.js'
@@ -48,6 +50,12 @@ const MANIFEST = JSON.stringify({
   ],
 })
 
+const protobuf = new ProtobufConverter()
+
+function decodeProtobuf(body: Buffer): Json {
+  return JSON.parse(protobuf.convert(body, { maxLength: 1 << 20 })?.json ?? 'null') as Json
+}
+
 const kubectl = findKubectl()
 const skip = kubectl === undefined ? 'no kubectl in KUBEBUILDER_ASSETS or PATH' : false
 
@@ -59,6 +67,7 @@ void t.test('kubectl works against it', { skip }, async (t) => {
     frontProxyCA: new CertificateAuthority('front-proxy-ca').cert,
     tokens: new Map([['carols-token', { username: 'carol', groups: ['viewers'] }]]),
     rules: RULES,
+    decodeProtobuf,
   })
   t.teardown(() => apiserver.close())
   const alice = ca.issue({ commonName: 'alice', organizations: ['system:masters'], usage: 'client' })

@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http'
 import { parse as parseYaml } from 'yaml'
-import { ProtobufConverter } from '../../audit/capture/protobuf/convert.js'
 import { errorMessage } from '../../errors.js'
 import type { Json } from './json.js'
 import { StatusError } from './status.js'
@@ -18,19 +17,25 @@ export function mediaType(header: string | undefined): string {
   return (header ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
 }
 
-const OBJECT_TYPES = [JSON_TYPE, 'application/yaml', PROTOBUF_TYPE]
-/** A body of protobuf is longer in JSON. */
-const PROTOBUF_LIMITS = { maxLength: 8 * MAX_BODY_BYTES }
+/** Turns an object in Kubernetes' protobuf envelope into what its JSON would be; throws where it is malformed. */
+export type DecodeProtobuf = (body: Buffer) => Json
 
-/** Reads and decodes the bodies of requests: JSON, YAML, and the protobuf that newer kubectl sends. */
+/** Reads and decodes the bodies of requests. */
 export class BodyReader {
-  readonly #protobuf = new ProtobufConverter()
+  /** The media types of an object. */
+  readonly objectTypes: readonly string[]
+
+  /** Without `decodeProtobuf`, protobuf is answered with 415. */
+  constructor(readonly decodeProtobuf: DecodeProtobuf | undefined) {
+    const text = [JSON_TYPE, 'application/yaml']
+    this.objectTypes = decodeProtobuf === undefined ? text : [...text, PROTOBUF_TYPE]
+  }
 
   /**
    * The body, which is of one of the `accepted` media types; `undefined` is an empty one.
    * @throws StatusError 400, 413 or 415
    */
-  async read(req: IncomingMessage, accepted: readonly string[] = OBJECT_TYPES): Promise<Json | undefined> {
+  async read(req: IncomingMessage, accepted = this.objectTypes): Promise<Json | undefined> {
     const bytes = await readAll(req)
     if (bytes.length === 0) return undefined
     const type = mediaType(req.headers['content-type']) || JSON_TYPE
@@ -48,19 +53,14 @@ export class BodyReader {
   }
 
   /** As `read`, where there must be a body. */
-  async require(req: IncomingMessage, accepted: readonly string[] = OBJECT_TYPES): Promise<Json> {
+  async require(req: IncomingMessage, accepted = this.objectTypes): Promise<Json> {
     const body = await this.read(req, accepted)
     if (body === undefined) throw StatusError.badRequest('the request has no body')
     return body
   }
 
   #decode(type: string, bytes: Buffer): Json {
-    if (type === PROTOBUF_TYPE) {
-      const converted = this.#protobuf.convert(bytes, PROTOBUF_LIMITS)
-      if (converted?.known !== true)
-        throw new Error('the protobuf holds no object of a kind that is known here')
-      return JSON.parse(converted.json) as Json
-    }
+    if (type === PROTOBUF_TYPE && this.decodeProtobuf !== undefined) return this.decodeProtobuf(bytes)
     const text = bytes.toString()
     // Aliases in YAML can make one object appear twice, or inside itself: the way through JSON copies it, or throws.
     if (type.endsWith('yaml')) return JSON.parse(JSON.stringify(parseYaml(text, YAML_OPTIONS))) as Json

@@ -5,7 +5,7 @@ import type { UserInfo } from '../../authentication/user.js'
 import type { KeyPair } from '../certificates.js'
 import { Authenticator, type ClientAuthorities } from './authentication.js'
 import { Authorizer, type Rule } from './authorization.js'
-import { BodyReader } from './body.js'
+import { BodyReader, type DecodeProtobuf } from './body.js'
 import { Handler } from './handler.js'
 import { NAMESPACES } from './resources.js'
 import { Storage } from './storage.js'
@@ -16,6 +16,8 @@ export interface ApiserverOptions extends ClientAuthorities {
   /** Bearer tokens and whom they are for. */
   readonly tokens: ReadonlyMap<string, UserInfo>
   readonly rules: readonly Rule[]
+  /** Newer kubectl sends protobuf where it knows the type. */
+  readonly decodeProtobuf?: DecodeProtobuf
 }
 
 /** As kube-apiserver's: longer than clients keep an idle connection. */
@@ -41,7 +43,7 @@ export class DemoApiserver {
     for (const name of ['default', 'kube-system']) {
       namespaces.create('', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } }, false)
     }
-    const bodies = new BodyReader()
+    const bodies = new BodyReader(options.decodeProtobuf)
     const authenticator = new Authenticator(options, options.tokens)
     const handler = new Handler(store, authenticator, new Authorizer(options.rules), bodies)
     const server = createServer(

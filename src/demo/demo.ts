@@ -193,7 +193,7 @@ function invitation(url: string, auditLog: string, kubeconfigs: readonly string[
   const commands: [Actor, string][] = [
     [ALICE, 'get pods -A'],
     [BOB, 'get secrets -n team-a'],
-    [CAROL, 'get deployments -A --watch'],
+    [CAROL, 'get pods -A --watch'],
   ]
   const lines = commands.map(([actor, command]) => {
     const file = kubeconfigs.find((path) => path.endsWith(`${actor.name}.kubeconfig`)) ?? ''

@@ -24,7 +24,7 @@ export interface Converters {
 /** A body as JSON text on one line. */
 export interface ConvertedBody {
   readonly json: string
-  readonly annotations?: Readonly<Record<string, string>>
+  readonly annotations?: Readonly<Record<string, string>> | undefined
 }
 
 /**
@@ -54,9 +54,7 @@ function converted(json: string | undefined): ConvertedBody | undefined {
   return json === undefined ? undefined : { json }
 }
 
-function unknowns({ known, unknownFields, apiVersion, kind }: ProtobufObject): Record<string, string> {
-  const annotations: Record<string, string> = {}
-  if (!known) annotations['kube-audit-proxy.io/unknown-kind'] = `${apiVersion}, Kind=${kind}`
-  else if (unknownFields) annotations['kube-audit-proxy.io/unknown-fields'] = `${apiVersion}, Kind=${kind}`
-  return annotations
+function unknowns({ known, unknownFields, apiVersion, kind }: ProtobufObject): ConvertedBody['annotations'] {
+  if (known && !unknownFields) return undefined
+  return { [`kube-audit-proxy.io/unknown-${known ? 'fields' : 'kind'}`]: `${apiVersion}, Kind=${kind}` }
 }

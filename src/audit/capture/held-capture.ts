@@ -88,7 +88,8 @@ export class HeldCapture implements BodyCapture {
       this.#options
     const body = this.#decode(this.#held.concat(), contentEncoding)
     if (body === 'too large') return this.#leaveOut('body')
-    const converted = body && toJSON(body, encoding, isPatch, converters, maxBodyBytes)
+    if (body === undefined || (this.#statusOnly && !mayBeStatus(body, encoding, 'identity'))) return NOTHING
+    const converted = toJSON(body, encoding, isPatch, converters, maxBodyBytes)
     if (converted === undefined) return NOTHING
     const { json, annotations } = converted
     const found: CapturedBody = {

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { resolveDuplicateKeys, type Duplicates } from './duplicate-keys.js'
+import { replaceInvalidUTF8 } from './utf8.js'
 
 /** How deep a document may nest: Go's encoding/json maxNestingDepth. */
 const MAX_DEPTH = 10000
@@ -229,35 +230,4 @@ function withoutSpace(buf: Buffer): Buffer {
     }
   }
   return out.subarray(0, size)
-}
-
-/**
- * A copy of `buf` in which each byte that does not belong to a UTF-8 sequence is U+FFFD: Go's unicode/utf8 DecodeRune
- * consumes one byte at a time where TextDecoder takes a truncated sequence as one.
- */
-function replaceInvalidUTF8(buf: Buffer): Buffer {
-  const parts: Buffer[] = []
-  let good = 0
-  let i = 0
-  while (i < buf.length) {
-    const size = sequenceLength(buf, i)
-    if (size > 0) {
-      i += size
-      continue
-    }
-    parts.push(buf.subarray(good, i), REPLACEMENT)
-    good = ++i
-  }
-  parts.push(buf.subarray(good))
-  return Buffer.concat(parts)
-}
-
-const REPLACEMENT = Buffer.from('\uFFFD')
-
-/** The length of the UTF-8 sequence at i, or 0 where there is none. */
-function sequenceLength(buf: Buffer, i: number): number {
-  const c = buf[i] as number
-  if (c < 0x80) return 1
-  const size = c >= 0xc2 && c <= 0xdf ? 2 : c >= 0xe0 && c <= 0xef ? 3 : c >= 0xf0 && c <= 0xf4 ? 4 : 0
-  return size > 0 && i + size <= buf.length && isUtf8(buf.subarray(i, i + size)) ? size : 0
 }

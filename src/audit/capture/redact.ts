@@ -1,6 +1,7 @@
 import type { ObjectReference, ResponseStatus } from '../event.js'
 import { compactJSON } from './json.js'
 import { decodeString, endOfString, isArray, isObject, isString } from './json-cursor.js'
+import { readObjectHeader } from './metadata.js'
 import { Digester } from './redact/digest.js'
 import {
   findSensitive,
@@ -11,7 +12,7 @@ import {
 import { redactJSONPatch } from './redact/json-patch.js'
 import { Redaction } from './redact/redaction.js'
 import { SecretRedactor } from './redact/secret.js'
-import { mayQuote, redactDetails } from './redact/status.js'
+import { mayQuote, namesSensitiveType, redactDetails, redactStatus } from './redact/status.js'
 import { redactToken } from './redact/token.js'
 
 /** Secrets within Secrets, and documents in annotations of documents in annotations, are followed to this depth. */
@@ -45,7 +46,8 @@ export class Redactor {
 
   /** A Status for an event's responseStatus, without what may quote a credential. `ref` is what the request is about. */
   redactStatus(status: ResponseStatus, ref: ObjectReference | undefined): ResponseStatus {
-    if (sensitiveKindOf(ref) === undefined || !mayQuote(status.status, status.reason)) return status
+    if (!mayQuote(status.status, status.reason)) return status
+    if (sensitiveKindOf(ref) === undefined && !namesSensitiveType(status.message ?? '')) return status
     const digester = new Digester(this.#key)
     const redacted = { ...status }
     if (status.message !== undefined) redacted.message = digester.mark(status.message)
@@ -89,6 +91,8 @@ function redactDocument(
   if (expected !== undefined) {
     if (isArray(text, 0)) redactJSONPatch(redaction, 0, expected === 'Secret' ? secret : undefined)
     else redactObject(expected, 0, true)
+  } else if (namesSensitiveType(text) && readObjectHeader(text).kind === 'Status') {
+    redactStatus(redaction, 0)
   }
   visitOutermostFirst(redaction, findSensitive(text), (kind, value) => {
     if (kind === 'annotation') redactAnnotation(value, undefined, false)

@@ -175,12 +175,17 @@ void t.test('media types', (t) => {
     t.equal(feed(request(ALL, { mediaType }), '{"n":1e21}').json, '{"n":1e21}', 'JSON is YAML')
     t.equal(feed(request(ALL, { mediaType }), '\t').json, undefined)
   }
-  t.match(feed(response(STATUS, { mediaType: 'application/yaml' }), 'kind: Pod\n'), { status: undefined })
+  const yamlStatus = setUp({ converters: { yaml: () => NOT_FOUND, protobuf: { convert: () => undefined } } })
+  const yaml = { mediaType: 'application/yaml' }
+  t.match(feed(yamlStatus.response(STATUS, yaml), 'apiVersion: v1\nkind: Status\n'), {
+    status: { code: 404 },
+  })
+  t.strictSame(feed(yamlStatus.response(STATUS, yaml), 'apiVersion: v1\nitems: []\nkind: PodList\n'), {})
   const mediaType = 'application/vnd.kubernetes.protobuf'
   t.match(feed(request(ALL, { mediaType }), 'k8s\0Pod'), {
     json: '{"kind":"Pod","apiVersion":"v1","metadata":{"name":"p"}}',
     metadata: { name: 'p' },
-    annotations: {},
+    annotations: undefined,
   })
   t.match(feed(request(ALL, { mediaType }), 'k8s\0Widget').annotations, {
     'kube-audit-proxy.io/unknown-kind': 'v1, Kind=Widget',

@@ -381,6 +381,19 @@ void t.test('a Status that quotes what it could not read', (t) => {
     const status = { status: 'Failure', message, reason, code: 400 }
     t.strictSame(redactor.redactStatus(status, PODS), status)
   }
+  const misplaced = {
+    kind: 'Status',
+    status: 'Failure',
+    message: `Secret in version "v1" cannot be handled as a ConfigMap: v1.Secret.Data: ${message}`,
+    reason: 'BadRequest',
+  }
+  t.strictSame(
+    redact(misplaced, PODS),
+    { ...misplaced, message: m(misplaced.message) },
+    'a Secret sent elsewhere',
+  )
+  const { kind: _, ...fields } = misplaced
+  t.strictSame(redactor.redactStatus(fields, PODS), { ...fields, message: m(misplaced.message) })
   for (const reason of ['NotFound', 'Forbidden', 'AlreadyExists', 'Conflict']) {
     t.strictSame(redact(failure(reason), SECRETS), failure(reason))
   }

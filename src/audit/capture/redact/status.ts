@@ -29,7 +29,12 @@ export function mayQuote(status: string | undefined, reason: string | undefined)
   return status !== 'Success' && !SAFE_REASONS.has(reason ?? '')
 }
 
-/** The messages in the Status at `start`, which answers a request about credentials. Returns its end. */
+/** Whether the message of a Status is about decoding an object with credentials, whatever the request was about. */
+export function namesSensitiveType(message: string): boolean {
+  return /\bv1(?:(?:alpha|beta)\d)?\.(?:Secret|TokenReview|TokenRequest)\b/.test(message)
+}
+
+/** The messages in the Status at `start`, which is about credentials. Returns its end. */
 export function redactStatus(redaction: Redaction, start: number): number {
   const { text } = redaction
   let status: string | undefined

@@ -294,6 +294,11 @@ void t.test('the object that was last applied', (t) => {
   t.strictSame(redact([{ op: 'add', path: pointer, value: applied }], SECRETS), [
     { op: 'add', path: pointer, value: redacted },
   ])
+  t.strictSame(
+    redact([{ op: 'add', path: pointer, value: 'hunter2' }], SECRETS),
+    [{ op: 'add', path: pointer, value: m('hunter2') }],
+    'the pointer is unescaped',
+  )
   for (const path of ['/metadata', '/metadata/annotations']) {
     const value = path === '/metadata' ? at(applied).metadata : at(applied).metadata.annotations
     const want = path === '/metadata' ? at(redacted).metadata : at(redacted).metadata.annotations

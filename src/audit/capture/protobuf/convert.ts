@@ -85,8 +85,8 @@ export class ProtobufConverter {
 
   /** By convention each kind has its ObjectMeta in field 1, and each list its ListMeta there and its items in field 2. */
   #printUnknown(typeMeta: TypeMeta, raw: Buffer, maxLength: number): Printed {
-    const isList = typeMeta.kind.endsWith('List')
-    const message = this.#schema.message(`meta.v1.PartialObjectMetadata${isList ? 'List' : ''}`)
+    const name = typeMeta.kind.endsWith('List') ? 'meta.v1.AnyList' : 'meta.v1.PartialObjectMetadata'
+    const message = this.#schema.message(name)
     try {
       return { ...this.#print(message, typeMeta, raw, maxLength, 0), unknownFields: true }
     } catch (err) {

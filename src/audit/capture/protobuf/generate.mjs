@@ -38,10 +38,25 @@ const NO_PROTOBUF = new Set(['meta.v1.GroupVersion', 'runtime.encodable'])
 const KINDS_WITHOUT_TYPE_META = new Set(['meta.v1.WatchEvent'])
 
 /**
- * What CustomResourceDefinition gained between the newest source of it that is to be had as a package and Kubernetes
- * 1.32, in the table's own notation.
+ * Fields whose messages JSON shows with kind and apiVersion, though protobuf has none: kube-apiserver sets them anew, in
+ * pkg/apis/apps/v1/conversion.go and in k8s.io/apiserver/pkg/endpoints/handlers/response.go asPartialObjectMetadataList.
+ */
+const WITH_TYPE_META = new Set([
+  ...['v1', 'v1beta1', 'v1beta2'].map((version) => `apps.${version}.StatefulSetSpec.volumeClaimTemplates`),
+  ...['meta.v1.PartialObjectMetadataList.items', 'meta.v1beta1.PartialObjectMetadataList.items'],
+])
+
+/** Fields that came later than what their messages replaced, and are no omitempty: in 1.20 these were TypedLocalObjectReferences. */
+const NEWER_THAN_TYPE = new Set(
+  ['v1', 'v1beta1'].map((version) => `networking.${version}.IngressClassParametersReference.scope`),
+)
+
+/**
+ * In the table's own notation: what all lists have in common; what CustomResourceDefinition gained between the newest
+ * source of it that is to be had as a package and Kubernetes 1.32.
  */
 const ADDED = {
+  'meta.v1': { AnyList: 'metadata:1:ListMeta? items:2:[]PartialObjectMetadata' },
   'apiextensions.v1': {
     JSONSchemaProps: 'x-kubernetes-validations:44:[]ValidationRule?',
     CustomResourceDefinitionVersion: 'selectableFields:9:[]SelectableField?',
@@ -167,7 +182,7 @@ function readRoot(root, table) {
         throw new Error(`${full} has a MarshalJSON of its own`)
     }
     const version = pkg.split('.').at(-1)
-    const apiVersion = pkg === 'meta.v1' ? 'v1' : go.group === '' ? version : `${go.group}/${version}`
+    const apiVersion = go.group === '' ? version : `${go.group}/${version}`
     const entry = table.get(pkg) ?? { apiVersion, messages: new Map(), aliases: new Map() }
     table.set(pkg, entry)
     for (const [name, fields] of messages) addMessage(root, path, pkg, go, entry, name, fields)
@@ -213,9 +228,13 @@ function addMessage(root, path, pkg, go, entry, name, protoFields) {
     byNumber.delete(field.number)
     const json = field.inline ? '.' : field.json
     const shape = proto.map ? 'map:' : proto.repeated ? '[]' : field.pointer ? '*' : ''
-    // A field that newer servers no longer have must not appear as null in what they say.
-    const omit = known !== undefined && field.omit === '' ? '?' : field.omit
-    message.fields.set(field.number, `${json}:${field.number}:${shape}${proto.type}${omit}`)
+    // A field that the server does not have (any more, or yet) must not appear as null in what it says.
+    const optional = known !== undefined || NEWER_THAN_TYPE.has(`${full}.${json}`)
+    const omit = optional && field.omit === '' ? '?' : field.omit
+    const typed = WITH_TYPE_META.has(`${full}.${json}`)
+    // The alias in meta.v1beta1 has the apiVersion that JSON shows.
+    const type = typed ? `${proto.type.replace(/^meta\.v1\./, '')}!` : proto.type
+    message.fields.set(field.number, `${json}:${field.number}:${shape}${type}${omit}`)
   }
 }
 
@@ -252,7 +271,7 @@ function print(table, labels) {
  *
  * A field is NAME:NUMBER:TYPE. NAME \`.\`: JSON shows the fields of this message as those of the outer one. Before the
  * type, \`*\` is a Go pointer, \`[]\` repeated, \`map:\` a map from strings; a message of the same package is named without
- * it. A \`?\` at the end is Go's omitempty.
+ * it. With a \`!\` behind it JSON shows its kind and apiVersion. A \`?\` at the end is Go's omitempty.
  */
 export const TABLE = \`
 ${lines.join('\n')}

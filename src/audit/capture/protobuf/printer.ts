@@ -93,7 +93,7 @@ export class MessagePrinter {
     const entries = new Map<string, Slot>()
     for (const at of positions(slot)) {
       const [key, value] = this.#scanner.entry(field, at)
-      entries.set(key === undefined ? '""' : this.#text(key), value)
+      entries.set(key === undefined ? '""' : this.#text(last(key)), value)
     }
     this.#open()
     for (const key of entries.size < 2 ? entries.keys() : [...entries.keys()].sort()) {
@@ -107,7 +107,7 @@ export class MessagePrinter {
   }
 
   #value(field: Field, slot: number | number[]): void {
-    if (field.message !== undefined) return this.#message(field.message, slot)
+    if (field.message !== undefined) return this.#message(field.message, slot, field.typeMeta)
     const at = last(slot)
     if (field.type === 'string') this.#write(this.#text(at))
     else if (field.type === 'bytes') {
@@ -131,7 +131,7 @@ export class MessagePrinter {
     return next
   }
 
-  #message(message: Message, slot: Slot): void {
+  #message(message: Message, slot: Slot, typeMeta?: string): void {
     if (++this.#depth > MAX_DEPTH) throw new MalformedProtobuf('messages nest too deep')
     const slots = this.#scanner.fields(message, slot)
     if (message.special !== undefined) this.#special(message, message.special, slots)
@@ -140,6 +140,7 @@ export class MessagePrinter {
       else this.#list(message.fields[0] as Field, slots[0])
     } else {
       this.#open()
+      if (typeMeta !== undefined) this.#key(typeMeta)
       this.#members(message, slots)
       this.#close()
     }

@@ -11,6 +11,8 @@ export interface Field {
   readonly shape: 'value' | 'pointer' | 'list' | 'map'
   /** Go's omitempty: a zero value, a nil or an empty list is left out of JSON. */
   readonly omitEmpty: boolean
+  /** `"kind":"…","apiVersion":"…"` where JSON shows these though protobuf does not have them. */
+  readonly typeMeta: string | undefined
   /** Go's value may be nil: a pointer, slice, map or []byte. */
   readonly isNilable: boolean
   /** What JSON shows for a nil that is not left out. */
@@ -57,6 +59,9 @@ export class Schema {
   readonly #declarations = new Map<string, Declaration>()
   /** `apiVersion kind` to the message's name. */
   readonly #kinds = new Map<string, string>()
+  /** By the message's name, for kinds. */
+  readonly #typeMetas = new Map<string, string>()
+  readonly #aliases = new Map<string, string>()
   readonly #messages = new Map<string, Message>()
 
   constructor(table: string) {
@@ -73,7 +78,10 @@ export class Schema {
       const alias = rest.length === 1 && !rest[0]?.includes(':') ? rest[0] : undefined
       const full = `${pkg}.${name}`
       if (alias === undefined) this.#declarations.set(full, { pkg, name, mark, fields: rest })
-      if (mark === '!') this.#kinds.set(`${apiVersion} ${name}`, alias ?? full)
+      else this.#aliases.set(full, alias)
+      if (mark !== '!') continue
+      this.#kinds.set(`${apiVersion} ${name}`, full)
+      this.#typeMetas.set(full, `"kind":${JSON.stringify(name)},"apiVersion":${JSON.stringify(apiVersion)}`)
     }
   }
 
@@ -89,7 +97,8 @@ export class Schema {
   }
 
   /** A message by its name, such as meta.v1.ObjectMeta, which must be in the table. */
-  message(name: string): Message {
+  message(nameOrAlias: string): Message {
+    const name = this.#aliases.get(nameOrAlias) ?? nameOrAlias
     const known = this.#messages.get(name)
     if (known !== undefined) return known
     const declaration = this.#declarations.get(name)
@@ -114,9 +123,10 @@ export class Schema {
   }
 
   #field(json: string, typeText: string, { pkg, mark }: Declaration): Field {
-    const [, prefix = '', type = '', omit] = /^(\*|\[\]|map:)?([^?]+)(\??)$/.exec(typeText) ?? []
+    const [, prefix = '', type = '', typed, omit] = /^(\*|\[\]|map:)?([\w.]+)(!?)(\??)$/.exec(typeText) ?? []
     const isScalar = SCALARS.has(type)
-    const message = isScalar ? undefined : this.message(type.includes('.') ? type : `${pkg}.${type}`)
+    const full = type.includes('.') ? type : `${pkg}.${type}`
+    const message = isScalar ? undefined : this.message(full)
     const shape = prefix === '*' ? 'pointer' : prefix === '[]' ? 'list' : prefix === 'map:' ? 'map' : 'value'
     return {
       key: json === '.' ? '' : `${JSON.stringify(json)}:`,
@@ -124,6 +134,7 @@ export class Schema {
       message,
       shape,
       omitEmpty: omit === '?',
+      typeMeta: typed === '!' ? this.#typeMetas.get(full) : undefined,
       isNilable: shape !== 'value' || type === 'bytes' || message?.isList === true,
       // The apiserver never lets a list's items be nil: k8s.io/apiserver/pkg/storage/etcd3/store.go List.
       ifNil: mark === '!' && json === 'items' ? '[]' : 'null',

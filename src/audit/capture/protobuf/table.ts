@@ -10,7 +10,7 @@
  *
  * A field is NAME:NUMBER:TYPE. NAME `.`: JSON shows the fields of this message as those of the outer one. Before the
  * type, `*` is a Go pointer, `[]` repeated, `map:` a map from strings; a message of the same package is named without
- * it. A `?` at the end is Go's omitempty.
+ * it. With a `!` behind it JSON shows its kind and apiVersion. A `?` at the end is Go's omitempty.
  */
 export const TABLE = `
 package admission.v1 admission.k8s.io/v1
@@ -218,7 +218,7 @@ StatefulSetCondition type:1:string status:2:string lastTransitionTime:3:meta.v1.
 StatefulSetList! metadata:1:meta.v1.ListMeta? items:2:[]StatefulSet
 StatefulSetOrdinals start:1:int32
 StatefulSetPersistentVolumeClaimRetentionPolicy whenDeleted:1:string? whenScaled:2:string?
-StatefulSetSpec replicas:1:*int32? selector:2:*meta.v1.LabelSelector template:3:core.v1.PodTemplateSpec volumeClaimTemplates:4:[]core.v1.PersistentVolumeClaim? serviceName:5:string podManagementPolicy:6:string? updateStrategy:7:StatefulSetUpdateStrategy? revisionHistoryLimit:8:*int32? minReadySeconds:9:int32? persistentVolumeClaimRetentionPolicy:10:*StatefulSetPersistentVolumeClaimRetentionPolicy? ordinals:11:*StatefulSetOrdinals?
+StatefulSetSpec replicas:1:*int32? selector:2:*meta.v1.LabelSelector template:3:core.v1.PodTemplateSpec volumeClaimTemplates:4:[]core.v1.PersistentVolumeClaim!? serviceName:5:string podManagementPolicy:6:string? updateStrategy:7:StatefulSetUpdateStrategy? revisionHistoryLimit:8:*int32? minReadySeconds:9:int32? persistentVolumeClaimRetentionPolicy:10:*StatefulSetPersistentVolumeClaimRetentionPolicy? ordinals:11:*StatefulSetOrdinals?
 StatefulSetStatus observedGeneration:1:int64? replicas:2:int32 readyReplicas:3:int32? currentReplicas:4:int32? updatedReplicas:5:int32? currentRevision:6:string? updateRevision:7:string? collisionCount:9:*int32? conditions:10:[]StatefulSetCondition? availableReplicas:11:int32
 StatefulSetUpdateStrategy type:1:string? rollingUpdate:2:*RollingUpdateStatefulSetStrategy?
 package apps.v1beta1 apps/v1beta1
@@ -242,7 +242,7 @@ StatefulSetCondition type:1:string status:2:string lastTransitionTime:3:meta.v1.
 StatefulSetList! metadata:1:meta.v1.ListMeta? items:2:[]StatefulSet
 StatefulSetOrdinals start:1:int32
 StatefulSetPersistentVolumeClaimRetentionPolicy whenDeleted:1:string? whenScaled:2:string?
-StatefulSetSpec replicas:1:*int32? selector:2:*meta.v1.LabelSelector? template:3:core.v1.PodTemplateSpec volumeClaimTemplates:4:[]core.v1.PersistentVolumeClaim? serviceName:5:string podManagementPolicy:6:string? updateStrategy:7:StatefulSetUpdateStrategy? revisionHistoryLimit:8:*int32? minReadySeconds:9:int32? persistentVolumeClaimRetentionPolicy:10:*StatefulSetPersistentVolumeClaimRetentionPolicy? ordinals:11:*StatefulSetOrdinals?
+StatefulSetSpec replicas:1:*int32? selector:2:*meta.v1.LabelSelector? template:3:core.v1.PodTemplateSpec volumeClaimTemplates:4:[]core.v1.PersistentVolumeClaim!? serviceName:5:string podManagementPolicy:6:string? updateStrategy:7:StatefulSetUpdateStrategy? revisionHistoryLimit:8:*int32? minReadySeconds:9:int32? persistentVolumeClaimRetentionPolicy:10:*StatefulSetPersistentVolumeClaimRetentionPolicy? ordinals:11:*StatefulSetOrdinals?
 StatefulSetStatus observedGeneration:1:*int64? replicas:2:int32 readyReplicas:3:int32? currentReplicas:4:int32? updatedReplicas:5:int32? currentRevision:6:string? updateRevision:7:string? collisionCount:9:*int32? conditions:10:[]StatefulSetCondition? availableReplicas:11:int32
 StatefulSetUpdateStrategy type:1:string? rollingUpdate:2:*RollingUpdateStatefulSetStrategy?
 package apps.v1beta2 apps/v1beta2
@@ -276,7 +276,7 @@ StatefulSetCondition type:1:string status:2:string lastTransitionTime:3:meta.v1.
 StatefulSetList! metadata:1:meta.v1.ListMeta? items:2:[]StatefulSet
 StatefulSetOrdinals start:1:int32
 StatefulSetPersistentVolumeClaimRetentionPolicy whenDeleted:1:string? whenScaled:2:string?
-StatefulSetSpec replicas:1:*int32? selector:2:*meta.v1.LabelSelector template:3:core.v1.PodTemplateSpec volumeClaimTemplates:4:[]core.v1.PersistentVolumeClaim? serviceName:5:string podManagementPolicy:6:string? updateStrategy:7:StatefulSetUpdateStrategy? revisionHistoryLimit:8:*int32? minReadySeconds:9:int32? persistentVolumeClaimRetentionPolicy:10:*StatefulSetPersistentVolumeClaimRetentionPolicy? ordinals:11:*StatefulSetOrdinals?
+StatefulSetSpec replicas:1:*int32? selector:2:*meta.v1.LabelSelector template:3:core.v1.PodTemplateSpec volumeClaimTemplates:4:[]core.v1.PersistentVolumeClaim!? serviceName:5:string podManagementPolicy:6:string? updateStrategy:7:StatefulSetUpdateStrategy? revisionHistoryLimit:8:*int32? minReadySeconds:9:int32? persistentVolumeClaimRetentionPolicy:10:*StatefulSetPersistentVolumeClaimRetentionPolicy? ordinals:11:*StatefulSetOrdinals?
 StatefulSetStatus observedGeneration:1:int64? replicas:2:int32 readyReplicas:3:int32? currentReplicas:4:int32? updatedReplicas:5:int32? currentRevision:6:string? updateRevision:7:string? collisionCount:9:*int32? conditions:10:[]StatefulSetCondition? availableReplicas:11:int32
 StatefulSetUpdateStrategy type:1:string? rollingUpdate:2:*RollingUpdateStatefulSetStrategy?
 package authentication.v1 authentication.k8s.io/v1
@@ -949,12 +949,13 @@ ImageReviewSpec containers:1:[]ImageReviewContainerSpec? annotations:2:map:strin
 ImageReviewStatus allowed:1:bool reason:2:string? auditAnnotations:3:map:string?
 package intstr intstr
 IntOrString~ type:1:int64 intVal:2:int32 strVal:3:string
-package meta.v1 v1
+package meta.v1 meta.k8s.io/v1
 APIGroup! name:1:string versions:2:[]GroupVersionForDiscovery preferredVersion:3:GroupVersionForDiscovery? serverAddressByClientCIDRs:4:[]ServerAddressByClientCIDR?
 APIGroupList! groups:1:[]APIGroup
 APIResource name:1:string singularName:6:string namespaced:2:bool group:8:string? version:9:string? kind:3:string verbs:4:Verbs shortNames:5:[]string? categories:7:[]string? storageVersionHash:10:string?
 APIResourceList! groupVersion:1:string resources:2:[]APIResource
 APIVersions! versions:1:[]string serverAddressByClientCIDRs:2:[]ServerAddressByClientCIDR
+AnyList metadata:1:ListMeta? items:2:[]PartialObjectMetadata
 ApplyOptions! dryRun:1:[]string? force:2:bool fieldManager:3:string
 Condition type:1:string status:2:string observedGeneration:3:int64? lastTransitionTime:4:Time reason:5:string message:6:string
 CreateOptions! dryRun:1:[]string? fieldManager:3:string? fieldValidation:4:string?
@@ -980,7 +981,7 @@ MicroTime~ seconds:1:int64 nanos:2:int32
 ObjectMeta name:1:string? generateName:2:string? namespace:3:string? selfLink:4:string? uid:5:string? resourceVersion:6:string? generation:7:int64? creationTimestamp:8:Time? deletionTimestamp:9:*Time? deletionGracePeriodSeconds:10:*int64? labels:11:map:string? annotations:12:map:string? ownerReferences:13:[]OwnerReference? finalizers:14:[]string? managedFields:17:[]ManagedFieldsEntry? clusterName:15:string?
 OwnerReference apiVersion:5:string kind:1:string name:3:string uid:4:string controller:6:*bool? blockOwnerDeletion:7:*bool?
 PartialObjectMetadata! metadata:1:ObjectMeta?
-PartialObjectMetadataList! metadata:1:ListMeta? items:2:[]PartialObjectMetadata
+PartialObjectMetadataList! metadata:1:ListMeta? items:2:[]PartialObjectMetadata!
 Patch
 PatchOptions! dryRun:1:[]string? force:2:*bool? fieldManager:3:string? fieldValidation:4:string?
 Preconditions uid:1:*string? resourceVersion:2:*string?
@@ -997,7 +998,7 @@ UpdateOptions! dryRun:1:[]string? fieldManager:2:string? fieldValidation:3:strin
 Verbs= items:1:[]string
 WatchEvent! type:1:string object:2:runtime.RawExtension
 package meta.v1beta1 meta.k8s.io/v1beta1
-PartialObjectMetadataList! metadata:2:meta.v1.ListMeta? items:1:[]meta.v1.PartialObjectMetadata
+PartialObjectMetadataList! metadata:2:meta.v1.ListMeta? items:1:[]PartialObjectMetadata!
 TableOptions! meta.v1.TableOptions
 PartialObjectMetadata! meta.v1.PartialObjectMetadata
 package metrics.v1alpha1 metrics.k8s.io/v1alpha1
@@ -1020,7 +1021,7 @@ Ingress! metadata:1:meta.v1.ObjectMeta? spec:2:IngressSpec? status:3:IngressStat
 IngressBackend service:4:*IngressServiceBackend? resource:3:*core.v1.TypedLocalObjectReference?
 IngressClass! metadata:1:meta.v1.ObjectMeta? spec:2:IngressClassSpec?
 IngressClassList! metadata:1:meta.v1.ListMeta? items:2:[]IngressClass
-IngressClassParametersReference apiGroup:1:*string? kind:2:string name:3:string scope:4:*string namespace:5:*string?
+IngressClassParametersReference apiGroup:1:*string? kind:2:string name:3:string scope:4:*string? namespace:5:*string?
 IngressClassSpec controller:1:string? parameters:2:*IngressClassParametersReference?
 IngressList! metadata:1:meta.v1.ListMeta? items:2:[]Ingress
 IngressLoadBalancerIngress ip:1:string? hostname:2:string? ports:4:[]IngressPortStatus?
@@ -1059,7 +1060,7 @@ Ingress! metadata:1:meta.v1.ObjectMeta? spec:2:IngressSpec? status:3:IngressStat
 IngressBackend serviceName:1:string? servicePort:2:intstr.IntOrString? resource:3:*core.v1.TypedLocalObjectReference?
 IngressClass! metadata:1:meta.v1.ObjectMeta? spec:2:IngressClassSpec?
 IngressClassList! metadata:1:meta.v1.ListMeta? items:2:[]IngressClass
-IngressClassParametersReference apiGroup:1:*string? kind:2:string name:3:string scope:4:*string namespace:5:*string?
+IngressClassParametersReference apiGroup:1:*string? kind:2:string name:3:string scope:4:*string? namespace:5:*string?
 IngressClassSpec controller:1:string? parameters:2:*IngressClassParametersReference?
 IngressList! metadata:1:meta.v1.ListMeta? items:2:[]Ingress
 IngressLoadBalancerIngress ip:1:string? hostname:2:string? ports:4:[]IngressPortStatus?

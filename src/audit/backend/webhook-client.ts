@@ -19,13 +19,13 @@ export type Attempt =
 export interface WebhookClientOptions {
   /** Milliseconds for one attempt, from the credentials to the end of the response. Default 30,000, kube-apiserver's. */
   readonly timeout?: number
-  /** How many connections at most. Default 16. */
+  /** How many connections at most; only the blocking modes come near it. Default 128. */
   readonly connections?: number
 }
 
 /** k8s.io/apiserver/pkg/util/webhook/webhook.go defaultRequestTimeout. */
 const DEFAULT_TIMEOUT = 30_000
-const DEFAULT_CONNECTIONS = 16
+const DEFAULT_CONNECTIONS = 128
 /** Nobody reads what the receiver answers; a connection with more of it than this is not used again. */
 const MAX_RESPONSE_BYTES = 64 * 1024
 /** A Retry-After of more than this is taken for a mistake, and for this. */
@@ -125,8 +125,8 @@ async function drain(body: Dispatcher.ResponseData['body']): Promise<void> {
   }
 }
 
-/** Seconds or a date (RFC 9110 section 10.2.3) as milliseconds from now. */
-function parseRetryAfter(value: string | string[] | undefined): number | undefined {
+/** Retry-After, seconds or a date (RFC 9110 section 10.2.3), as milliseconds from now, a minute at most. */
+export function parseRetryAfter(value: string | string[] | undefined): number | undefined {
   if (typeof value !== 'string') return undefined
   const wait = /^\d{1,9}$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now()
   return wait > 0 ? Math.min(wait, MAX_RETRY_AFTER) : undefined

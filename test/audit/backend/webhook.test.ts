@@ -2,7 +2,7 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { encodeEventList, encodeEvent } from '../../../src/audit/encode.js'
-import type { WebhookClientOptions } from '../../../src/audit/backend/webhook-client.js'
+import { parseRetryAfter, type WebhookClientOptions } from '../../../src/audit/backend/webhook-client.js'
 import { newWebhookBackend } from '../../../src/audit/backend/webhook.js'
 import { PKI } from '../../support/pki.js'
 import {
@@ -172,6 +172,33 @@ void t.test('a list that is too large for the receiver is split', async (t) => {
     auditEvents(0, 10).map((event) => event.auditID),
   )
   t.equal(report.retries, 0)
+})
+
+void t.test('Retry-After', async (t) => {
+  const inTwentySeconds = parseRetryAfter(new Date(Date.now() + 20_000).toUTCString()) ?? 0
+  t.ok(inTwentySeconds > 0 && inTwentySeconds <= 20_000)
+  for (const [value, wait] of [
+    ['7', 7000],
+    ['3600', 60_000],
+    ['Fri, 31 Dec 2999 23:59:59 GMT', 60_000],
+    ['0', undefined],
+    ['-5', undefined],
+    ['1.5e3 years', undefined],
+    ['Fri, 31 Dec 1999 23:59:59 GMT', undefined],
+    ['', undefined],
+    [undefined, undefined],
+  ] as const) {
+    t.equal(parseRetryAfter(value), wait, `${value}`)
+  }
+
+  for (const code of [429, 503]) {
+    const { receiver, backend } = await setUp(t, { answer: inTurn(status(code, { 'retry-after': '1' }), ok) })
+    const stored = backend.processEvents(auditEvents(0, 1))
+    await receiver.watch.until(() => receiver.requests.length === 1)
+    const refused = performance.now()
+    t.equal(await stored, true)
+    t.ok(performance.now() - refused > 950, 'never earlier; the backoff alone is a millisecond')
+  }
 })
 
 void t.test('credentials', async (t) => {

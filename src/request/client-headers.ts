@@ -121,7 +121,7 @@ function sameName(name: string, lower: string): boolean {
 
 function first(raw: readonly string[], name: string): string | undefined {
   for (let i = 0; i < raw.length; i += 2) {
-    if (sameName(raw[i] as string, name)) return raw[i + 1] as string
+    if (sameName(raw[i] as string, name)) return raw[i + 1]
   }
   return undefined
 }

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { Registry } from 'prom-client'
+import type { Registry } from 'prom-client'
 import type { Backend } from '../audit/backend/backend.js'
 import type { Captures } from '../audit/capture/body-capture.js'
 import { Clock } from '../audit/clock.js'

@@ -63,7 +63,7 @@ export function forward(req: IncomingMessage, res: ServerResponse, request: Forw
   dispatcher.dispatch(
     {
       origin,
-      method: (req.method ?? 'GET') as Dispatcher.HttpMethod,
+      method: req.method ?? 'GET',
       path: pathPrefix + request.target,
       headers: request.headers,
       body,

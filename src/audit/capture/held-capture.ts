@@ -88,9 +88,10 @@ export class HeldCapture implements BodyCapture {
       this.#options
     const body = this.#decode(this.#held.concat(), contentEncoding)
     if (body === 'too large') return this.#leaveOut('body')
-    if (body === undefined || (this.#statusOnly && !mayBeStatus(body, encoding, 'identity'))) return NOTHING
+    if (body === undefined) return this.#unread(contentEncoding)
+    if (this.#statusOnly && !mayBeStatus(body, encoding, 'identity')) return NOTHING
     const converted = toJSON(body, encoding, isPatch, converters, maxBodyBytes)
-    if (converted === undefined) return NOTHING
+    if (converted === undefined) return this.#unread(encoding)
     const { json, annotations } = converted
     const found: CapturedBody = {
       status: wants.status ? this.#status(json) : undefined,
@@ -120,6 +121,13 @@ export class HeldCapture implements BodyCapture {
       status: wants.status ? this.#status(prefix) : undefined,
       metadata: wants.metadata ? readPrefixMetadata(prefix) : undefined,
     }
+  }
+
+  /** A body that nobody can read is missing from the event, which then says so: nobody hides one by breaking it. */
+  #unread(as: string): CapturedBody {
+    const { wants, kind } = this.#options
+    if (!wants.object) return NOTHING
+    return { annotations: { [`kube-audit-proxy.io/unread-${kind}-object`]: `the body is not valid ${as}` } }
   }
 
   #status(json: string): ResponseStatus | undefined {

@@ -142,7 +142,7 @@ void t.test('every flag arrives where it belongs', (t) => {
     ...[
       '--audit-webhook-config-file=w',
       '--audit-webhook-initial-backoff=12ms',
-      '--audit-webhook-mode=blocking-strict',
+      '--audit-webhook-mode=batch',
     ],
     ...['--audit-webhook-version=audit.k8s.io/v1alpha1', '--audit-webhook-batch-throttle-enable=false'],
     ...['--audit-webhook-spool-directory=s', '--audit-webhook-spool-max-size=13', '--audit-redact=false'],
@@ -184,7 +184,7 @@ void t.test('every flag arrives where it belongs', (t) => {
       webhook: {
         configFile: 'w',
         initialBackoff: 12,
-        mode: 'blocking-strict',
+        mode: 'batch',
         version: 'audit.k8s.io/v1alpha1',
         batch: { throttleEnable: false },
         spool: { directory: 's', maxBytes: 13 },
@@ -198,6 +198,12 @@ void t.test('every flag arrives where it belongs', (t) => {
     metrics: { host: '', port: 19 },
     log: { level: 'debug', format: 'text' },
   })
+  const strict = [
+    '--audit-policy-file=p',
+    '--audit-webhook-config-file=w',
+    '--audit-webhook-mode=blocking-strict',
+  ]
+  t.equal(options(strict).audit.webhook.mode, 'blocking-strict')
   t.end()
 })
 

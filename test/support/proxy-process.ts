@@ -1,6 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer, type AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
@@ -13,26 +12,27 @@ export class ProxyProcess {
   readonly logLines: string[] = []
   stdout = ''
 
-  private constructor(
-    readonly child: ChildProcess,
-    readonly port: number,
-  ) {}
+  /** The secure port. */
+  port = 0
+
+  private constructor(readonly child: ChildProcess) {}
 
   /** Starts it on a free port of 127.0.0.1 and waits until it says that it serves. Throws with its log where it exits. */
   static async start(flags: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<ProxyProcess> {
-    const port = await freePort()
     const child = spawn(
       process.execPath,
-      [BIN, '--bind-address=127.0.0.1', `--secure-port=${port}`, '--log-format=json', ...flags],
+      [BIN, '--bind-address=127.0.0.1', '--secure-port=0', '--log-format=json', ...flags],
       { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } },
     )
-    const proxy = new ProxyProcess(child, port)
+    const proxy = new ProxyProcess(child)
     child.stdout?.setEncoding('utf8').on('data', (text: string) => (proxy.stdout += text))
     await new Promise<void>((resolve, reject) => {
       const lines = createInterface({ input: child.stderr as NodeJS.ReadableStream })
       lines.on('line', (line) => {
         proxy.logLines.push(line)
-        if (line.includes('"msg":"serving"')) resolve()
+        if (!line.includes('"msg":"serving"')) return
+        proxy.port = (JSON.parse(line) as { port: number }).port
+        resolve()
       })
       child.once('exit', (code, signal) => {
         reject(new Error(`the proxy exited with ${code ?? signal}:\n${proxy.logLines.join('\n')}`))
@@ -54,13 +54,4 @@ export class ProxyProcess {
     const [code, by] = await exited
     return code ?? by ?? ''
   }
-}
-
-/** A port that nobody listens on right now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await once(server.close(), 'close')
-  return port
 }

@@ -371,7 +371,7 @@ void t.test(
         await once(child, 'exit')
       }
     }
-      const arrived = new Set(arrivals)
+    const arrived = new Set(arrivals)
     const missing = auditIDs(0, TOTAL).filter((auditID) => !arrived.has(auditID))
     t.strictSame(missing, [])
     t.comment(`${arrivals.length - arrived.size} of ${TOTAL} events arrived more than once`)

@@ -1,0 +1,235 @@
+// Compares, in one run: the upstream alone, nginx as TLS reverse proxy (if installed), plain http-proxy, and this proxy with
+// auditing off, at Metadata and at RequestResponse; over HTTP/1.1 and HTTP/2. Prints a table and writes JSON.
+// usage: npm run bench -- [SECONDS] [CONNECTIONS] [BYTES] [RESULT.json]
+import { fork, spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PKI } from '../../test/support/pki.js'
+import { ProxyProcess } from '../../test/support/proxy-process.js'
+import type { LoadResult } from './load.js'
+import { script, startScript, usage } from './process.js'
+
+const [seconds = '5', connections = '32', bytes = '1600', output = 'bench-result.json'] =
+  process.argv.slice(2)
+const PROTOCOLS = ['h1', 'h2'] as const
+type Protocol = (typeof PROTOCOLS)[number]
+
+/** Something to send the load to. `pid` undefined: nothing stands between load and upstream. */
+interface Target {
+  readonly name: string
+  readonly port: number
+  readonly pid: number | undefined
+  readonly protocols: readonly Protocol[]
+  stop(): Promise<void> | void
+}
+
+interface Row extends LoadResult {
+  readonly target: string
+  readonly protocol: Protocol
+  readonly requestsPerSecond: number
+  /** CPU of the proxy's process. */
+  readonly microsecondsPerRequest: number | undefined
+  /** MiB, at the end. */
+  readonly memory: number | undefined
+}
+
+const dir = mkdtempSync(join(tmpdir(), 'kube-audit-proxy-bench-'))
+const pki = new PKI(join(dir, 'pki'))
+const ca = pki.ca('ca')
+const serving = pki.issue(ca, { name: 'serving', cn: 'localhost', ip: ['127.0.0.1'], usage: 'server' })
+const client = pki.issue(ca, { name: 'client', cn: 'admin', o: ['system:masters'], usage: 'client' })
+const frontProxy = pki.issue(ca, { name: 'front-proxy', cn: 'front-proxy-client', usage: 'client' })
+
+const [upstream, upstreamPort] = await startScript('upstream', [serving.certFile, serving.keyFile, bytes])
+const upstreamURL = `https://127.0.0.1:${upstreamPort}`
+const rows: Row[] = []
+try {
+  const direct = { name: 'upstream alone', port: upstreamPort, pid: undefined, protocols: ['h1'] as const }
+  await measure({ ...direct, stop: () => undefined })
+  for (const start of [
+    nginx,
+    httpProxy,
+    () => ours('None'),
+    () => ours('Metadata'),
+    () => ours('RequestResponse'),
+  ]) {
+    const target = await start()
+    if (target === undefined) continue
+    try {
+      await measure(target)
+    } finally {
+      await target.stop()
+    }
+  }
+} finally {
+  upstream.kill()
+  rmSync(dir, { recursive: true, force: true })
+}
+report()
+
+async function measure(target: Target): Promise<void> {
+  for (const protocol of target.protocols) {
+    const url = `https://127.0.0.1:${target.port}/api/v1/namespaces/default/configmaps/bench`
+    const load = fork(script('load'), [
+      url,
+      ca.certFile,
+      client.certFile,
+      client.keyFile,
+      protocol,
+      connections,
+      seconds,
+    ])
+    await once(load, 'message')
+    const before = target.pid === undefined ? undefined : usage(target.pid)
+    const [result] = (await once(load, 'message')) as [LoadResult]
+    const after = target.pid === undefined ? undefined : usage(target.pid)
+    rows.push({
+      target: target.name,
+      protocol,
+      ...result,
+      requestsPerSecond: result.requests / result.seconds,
+      microsecondsPerRequest: before && after && (after.cpu - before.cpu) / result.requests,
+      memory: after?.memory,
+    })
+  }
+}
+
+async function nginx(): Promise<Target | undefined> {
+  if (spawnSync('nginx', ['-v']).error !== undefined) {
+    console.log('nginx is not installed: it is left out')
+    return undefined
+  }
+  const port = 20_000 + (process.pid % 20_000)
+  const conf = join(dir, 'nginx.conf')
+  writeFileSync(
+    conf,
+    `worker_processes 1; daemon off; pid ${dir}/nginx.pid; error_log ${dir}/nginx.err;
+events { worker_connections 4096; }
+http {
+  access_log ${dir}/nginx.log combined buffer=64k;
+  client_body_temp_path ${dir}/b; proxy_temp_path ${dir}/p; fastcgi_temp_path ${dir}/f; uwsgi_temp_path ${dir}/u; scgi_temp_path ${dir}/s;
+  upstream up { server 127.0.0.1:${upstreamPort}; keepalive 256; keepalive_requests 1000000; }
+  server {
+    listen 127.0.0.1:${port} ssl http2;
+    keepalive_requests 1000000;
+    ssl_certificate ${serving.certFile}; ssl_certificate_key ${serving.keyFile};
+    ssl_client_certificate ${ca.certFile}; ssl_verify_client optional;
+    location / {
+      proxy_pass https://up; proxy_http_version 1.1; proxy_set_header Connection "";
+      proxy_ssl_certificate ${frontProxy.certFile}; proxy_ssl_certificate_key ${frontProxy.keyFile};
+      proxy_ssl_trusted_certificate ${ca.certFile}; proxy_ssl_verify on; proxy_ssl_name 127.0.0.1;
+      proxy_set_header X-Remote-User $ssl_client_s_dn; proxy_buffering off;
+    }
+  }
+}
+`,
+  )
+  const child = spawn('nginx', ['-c', conf, '-p', dir], { stdio: ['ignore', 'inherit', 'inherit'] })
+  await listening(port)
+  return {
+    name: 'nginx',
+    port,
+    pid: child.pid as number,
+    protocols: PROTOCOLS,
+    stop: () => ended(child, 'SIGQUIT'),
+  }
+}
+
+async function httpProxy(): Promise<Target> {
+  const [child, port] = await startScript('plain-http-proxy', [
+    ...[serving.certFile, serving.keyFile, ca.certFile, upstreamURL],
+  ])
+  return {
+    name: 'http-proxy',
+    port,
+    pid: child.pid as number,
+    protocols: ['h1'],
+    stop: () => ended(child, 'SIGTERM'),
+  }
+}
+
+async function ours(level: string): Promise<Target> {
+  const kubeconfig = join(dir, 'kubeconfig')
+  writeFileSync(
+    kubeconfig,
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Config',
+      'current-context': 'c',
+      contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
+      clusters: [{ name: 'c', cluster: { server: upstreamURL, 'certificate-authority': ca.certFile } }],
+      users: [{ name: 'u', user: { 'client-certificate': client.certFile, 'client-key': client.keyFile } }],
+    }),
+    { mode: 0o600 },
+  )
+  const policy = join(dir, 'policy.yaml')
+  writeFileSync(policy, `apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: ${level}}]\n`)
+  const proxy = await ProxyProcess.start([
+    ...[`--kubeconfig=${kubeconfig}`, `--client-ca-file=${ca.certFile}`],
+    ...[`--tls-cert-file=${serving.certFile}`, `--tls-private-key-file=${serving.keyFile}`],
+    ...[`--proxy-client-cert-file=${frontProxy.certFile}`, `--proxy-client-key-file=${frontProxy.keyFile}`],
+    ...[
+      `--audit-policy-file=${policy}`,
+      `--audit-log-path=${join(dir, 'audit.log')}`,
+      '--audit-log-mode=batch',
+    ],
+    ...['--audit-log-batch-max-size=1000', '--audit-log-batch-max-wait=1s', '--audit-log-maxsize=1000'],
+  ])
+  return {
+    name: level === 'None' ? 'kube-audit-proxy, auditing off' : `kube-audit-proxy, ${level}`,
+    port: proxy.port,
+    pid: proxy.child.pid as number,
+    protocols: PROTOCOLS,
+    stop: async () => void (await proxy.stop()),
+  }
+}
+
+async function listening(port: number): Promise<void> {
+  for (;;) {
+    const socket = connect(port, '127.0.0.1')
+    const up = await Promise.race([
+      once(socket, 'connect').then(() => true),
+      once(socket, 'error').then(() => false),
+    ]).catch(() => false)
+    socket.destroy()
+    if (up) return
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  const exit = once(child, 'exit')
+  child.kill(signal)
+  await exit
+}
+
+function report(): void {
+  const nginxCPU = (protocol: Protocol): number | undefined =>
+    rows.find((r) => r.target === 'nginx' && r.protocol === protocol)?.microsecondsPerRequest
+  console.log(
+    `${connections} connections, ${seconds} s each, an object of ${bytes} bytes, ` +
+      `${cpus().length} × ${cpus()[0]?.model}, Node.js ${process.version}`,
+  )
+  console.table(
+    rows.map((r) => {
+      const reference = nginxCPU(r.protocol)
+      return {
+        target: r.target,
+        protocol: r.protocol,
+        'requests/s': Math.round(r.requestsPerSecond),
+        'CPU µs/request': r.microsecondsPerRequest?.toFixed(0) ?? '',
+        '× nginx':
+          reference && r.microsecondsPerRequest ? (r.microsecondsPerRequest / reference).toFixed(1) : '',
+        'p50 ms': r.p50.toFixed(2),
+        'p99 ms': r.p99.toFixed(2),
+        'memory MiB': r.memory?.toFixed(0) ?? '',
+        errors: r.errors,
+      }
+    }),
+  )
+  writeFileSync(output, JSON.stringify({ seconds, connections, bytes, node: process.version, rows }, null, 2))
+  console.log(`written to ${output}`)
+}

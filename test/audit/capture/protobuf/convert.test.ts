@@ -327,7 +327,7 @@ void t.test('hostile bodies', (t) => {
 
   const nested = (depth: number) => {
     let schema = bytes(5, 'string')
-    for (let i = 0; i < depth; i++) schema = bytes(31, schema)
+    for (let i = 0; i < depth; i++) schema = bytes(28, schema)
     const versions = bytes(7, bytes(4, bytes(1, schema)))
     return envelope('apiextensions.k8s.io/v1', 'CustomResourceDefinition', bytes(2, versions))
   }
@@ -340,10 +340,10 @@ void t.test('hostile bodies', (t) => {
   for (let i = 0; i < 500; i++) raw = envelope('apps/v1', 'ControllerRevision', bytes(2, bytes(1, raw)))
   t.equal(json(raw), undefined, 'deep objects')
 
-  const items = envelope('v1', 'PodList', ...Array.from({ length: 50_000 }, () => bytes(2, bytes(2, ''))))
+  const pods = Array.from({ length: 50_000 }, () => bytes(2, bytes(2, '')))
+  const items = envelope('v1', 'PodList', Buffer.concat(pods))
   t.equal(converter.convert(items, { maxLength: 500_000 }), undefined, 'long output')
-  t.equal((object(items) as { items: [] } | null)?.items, undefined)
-  t.ok(converter.convert(items, { maxLength: 10_000_000 }))
+  t.equal(converter.convert(items, { maxLength: 10_000_000 })?.known, true)
   const small = envelope('v1', 'ConfigMap', bytes(1, bytes(1, 'n')))
   const { length } = json(small) as string
   t.ok(converter.convert(small, { maxLength: length }))

@@ -39,8 +39,8 @@ export class ProtobufConverter {
    * The object in `body` (application/vnd.kubernetes.protobuf) as the JSON that kube-apiserver would print. Undefined where
    * `body` is not such an object, is cut off, nests deeper than 100 messages, or is longer in JSON than `limits` allow.
    *
-   * Fields whose Go type is no pointer, list or map and that the sender left out (a Go sender never does) are left out here as well: the
-   * sender does not know them. `body` is not changed, and nothing keeps it.
+   * A field whose Go type is no pointer, list or map and that the sender left out is left out here as well: a Go sender
+   * writes all that it knows, so this one does not know the field. `body` is not changed, and nothing keeps it.
    */
   convert(body: Buffer, limits: ConversionLimits): ConvertedObject | undefined {
     try {
@@ -53,13 +53,7 @@ export class ProtobufConverter {
 
   #envelope(body: Buffer, maxLength: number, depth: number): ConvertedObject {
     if (depth > MAX_ENVELOPES || !isEnvelope(body)) throw new MalformedProtobuf('no Kubernetes object')
-    const { apiVersion, kind, raw, contentType } = this.#unknown(body.subarray(MAGIC.length))
-    if (contentType === 'application/json') {
-      const json = compactJSON(raw)
-      if (json === undefined) throw new MalformedProtobuf('no JSON in the envelope')
-      if (json.length > maxLength) throw new OutputTooLong()
-      return { json, known: true, unknownFields: false, apiVersion, kind }
-    }
+    const { apiVersion, kind, raw } = this.#unknown(body.subarray(MAGIC.length))
     const message = this.#schema.kind(apiVersion, kind)
     if (message !== undefined) {
       return {
@@ -95,21 +89,17 @@ export class ProtobufConverter {
     }
   }
 
-  /** k8s.io/apimachinery/pkg/runtime Unknown */
-  #unknown(bytes: Buffer): TypeMeta & { raw: Buffer; contentType: string } {
+  /**
+   * k8s.io/apimachinery/pkg/runtime Unknown. Whatever its contentEncoding and contentType say, `raw` is protobuf to
+   * kube-apiserver (serializer/protobuf/protobuf.go Decode), and so it is here: a client must not choose what is audited.
+   */
+  #unknown(bytes: Buffer): TypeMeta & { raw: Buffer } {
     const scanner = new Scanner(bytes)
     const message = this.#schema.message('runtime.Unknown')
-    const slots = scanner.all(message)
-    const [typeMeta, raw, , contentType] = slots
-    const inner = message.fields[0]?.message as Message
-    const [apiVersion, kind] = scanner.fields(inner, typeMeta)
+    const [typeMeta, raw] = scanner.all(message)
+    const [apiVersion, kind] = scanner.fields(message.fields[0]?.message as Message, typeMeta)
     const text = (slot: Slot) => scanner.bytes(slot)?.toString() ?? ''
-    return {
-      apiVersion: text(apiVersion),
-      kind: text(kind),
-      raw: scanner.bytes(raw) ?? Buffer.alloc(0),
-      contentType: text(contentType),
-    }
+    return { apiVersion: text(apiVersion), kind: text(kind), raw: scanner.bytes(raw) ?? Buffer.alloc(0) }
   }
 
   /** runtime.RawExtension and its like: JSON text, an object with an envelope of its own, or something else. */

@@ -269,13 +269,19 @@ void t.test('kinds', (t) => {
     true,
   )
 
-  const inJSON = message(
-    'k8s\0',
-    bytes(1, bytes(1, 'v1'), bytes(2, 'X')),
-    bytes(2, '{ "a": 1 }'),
-    bytes(4, 'application/json'),
+  const posing = (raw: Buffer) =>
+    message(
+      'k8s\0',
+      bytes(1, bytes(1, 'v1'), bytes(2, 'ConfigMap')),
+      bytes(2, raw),
+      bytes(4, 'application/json'),
+    )
+  t.equal(
+    members(posing(bytes(1, bytes(1, 'n')))),
+    '{"metadata":{"name":"n"}}',
+    'protobuf, whatever the envelope says',
   )
-  t.equal(json(inJSON), '{"a":1}')
+  t.equal(json(posing(message('{"a":1}'))), undefined, 'JSON in the envelope')
   t.end()
 })
 

@@ -39,7 +39,13 @@ interface Row extends LoadResult {
 const dir = mkdtempSync(join(tmpdir(), 'kube-audit-proxy-bench-'))
 const pki = new PKI(join(dir, 'pki'))
 const ca = pki.ca('ca')
-const serving = pki.issue(ca, { name: 'serving', cn: 'localhost', ip: ['127.0.0.1'], usage: 'server' })
+const serving = pki.issue(ca, {
+  name: 'serving',
+  cn: 'localhost',
+  dns: ['localhost'],
+  ip: ['127.0.0.1'],
+  usage: 'server',
+})
 const client = pki.issue(ca, { name: 'client', cn: 'admin', o: ['system:masters'], usage: 'client' })
 const frontProxy = pki.issue(ca, { name: 'front-proxy', cn: 'front-proxy-client', usage: 'client' })
 
@@ -120,7 +126,7 @@ http {
     location / {
       proxy_pass https://up; proxy_http_version 1.1; proxy_set_header Connection "";
       proxy_ssl_certificate ${frontProxy.certFile}; proxy_ssl_certificate_key ${frontProxy.keyFile};
-      proxy_ssl_trusted_certificate ${ca.certFile}; proxy_ssl_verify on; proxy_ssl_name 127.0.0.1;
+      proxy_ssl_trusted_certificate ${ca.certFile}; proxy_ssl_verify on; proxy_ssl_name localhost;
       proxy_set_header X-Remote-User $ssl_client_s_dn; proxy_buffering off;
     }
   }

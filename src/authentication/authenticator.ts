@@ -5,6 +5,8 @@ import type { UserInfo } from './user.js'
 /** What an authenticator may look at. */
 export interface Credentials {
   readonly headers: ClientHeaders
+  /** The protocol that the client asks for, where it asks for an upgrade. */
+  readonly upgradeProtocol?: string | undefined
   readonly socket: TLSSocket
 }
 

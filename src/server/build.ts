@@ -19,13 +19,14 @@ import { BearerTokenAuthenticator } from '../authentication/bearer-token.js'
 import { TokenCache } from '../authentication/token-cache.js'
 import { TokenReviewAuthenticator } from '../authentication/token-review.js'
 import { UnionAuthenticator } from '../authentication/union.js'
+import { WebSocketProtocolAuthenticator } from '../authentication/websocket-protocol.js'
 import { X509Authenticator } from '../authentication/x509.js'
 import type { CertificateFiles, Options } from '../cli/options.js'
 import type { ClusterConnection } from '../kubeconfig/connection.js'
 import { certificateFiles, NO_CREDENTIALS } from '../kubeconfig/credentials.js'
 import { inClusterConnection } from '../kubeconfig/in-cluster.js'
 import { loadKubeconfig } from '../kubeconfig/load.js'
-import { newClusterPool } from '../upstream/connection.js'
+import { newClusterDial, newClusterPool } from '../upstream/connection.js'
 import type { ReviewClient } from '../upstream/reviews.js'
 import {
   ImpersonatingAsserter,
@@ -97,7 +98,7 @@ function newAuthenticator({ authentication }: Options, reviews: ReviewClient): A
     maxEntries: TOKEN_CACHE_ENTRIES,
     now,
   })
-  authenticators.push(new BearerTokenAuthenticator(tokens))
+  authenticators.push(new BearerTokenAuthenticator(tokens), new WebSocketProtocolAuthenticator(tokens))
   const known = new UnionAuthenticator(authenticators)
   return authentication.anonymousAuth ? new AnonymousFallback(known) : known
 }
@@ -155,6 +156,7 @@ class Connections {
     this.pools.push(dispatcher)
     return {
       dispatcher,
+      dial: newClusterDial(cluster, { withCredentials }),
       origin: cluster.server.origin,
       pathPrefix: cluster.server.pathname.replace(/\/$/, ''),
     }

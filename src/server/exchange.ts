@@ -1,16 +1,17 @@
 import { randomUUID } from 'node:crypto'
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import type { Authenticated } from '../authentication/authenticator.js'
 import type { ObjectReference } from '../audit/event.js'
 import type { AuditContext, RequestAttributes } from '../audit/context.js'
 import type { UserInfo } from '../authentication/user.js'
 import type { ClientHeaders } from '../request/client-headers.js'
+import type { ClientRequest, ClientResponse, ClientUpgrade } from '../request/client.js'
+import { isLongRunning } from '../request/long-running.js'
 import { sourceIPs } from '../request/source-ips.js'
 import { truncateUserAgent } from '../request/user-agent.js'
 import type { RequestInfo } from '../request/request-info.js'
 import type { RequestTarget } from '../request/request-target.js'
-import type { Forwarding } from '../upstream/forward.js'
+import type { Forwarding } from '../upstream/response-pump.js'
 import type { Stoppable } from './in-flight.js'
 import type { StatusError } from './status.js'
 
@@ -18,7 +19,10 @@ import type { StatusError } from './status.js'
 export class Exchange implements Stoppable {
   readonly auditID: string
   readonly peer: string
-  longRunning = false
+  /** Whether it has an event at stage ResponseStarted. */
+  readonly longRunning: boolean
+  /** True once its connection was handed over to another protocol. */
+  switched = false
   authenticated: Authenticated | undefined
   /** Undefined until the policy has said that the request is audited, and where it is not. */
   audit: AuditContext | undefined
@@ -26,8 +30,9 @@ export class Exchange implements Stoppable {
   private stopped = false
 
   constructor(
-    readonly req: IncomingMessage,
-    readonly res: ServerResponse,
+    readonly req: ClientRequest,
+    readonly res: ClientResponse,
+    readonly upgrade: ClientUpgrade | undefined,
     readonly headers: ClientHeaders,
     readonly target: RequestTarget,
     readonly info: RequestInfo,
@@ -38,10 +43,19 @@ export class Exchange implements Stoppable {
   ) {
     this.auditID = headers.get('audit-id') || randomUUID()
     this.peer = req.socket.remoteAddress ?? ''
+    this.longRunning = isLongRunning(info)
+  }
+
+  get endless(): boolean {
+    return this.longRunning || this.switched
   }
 
   get socket(): TLSSocket {
     return this.req.socket as TLSSocket
+  }
+
+  get upgradeProtocol(): string | undefined {
+    return this.upgrade?.protocol
   }
 
   get method(): string {

@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from 'pino'
 import { AuditContext, type AuditSink } from '../audit/context.js'
 import type { Captures } from '../audit/capture/body-capture.js'
@@ -14,14 +13,16 @@ import type { UserInfo } from '../authentication/user.js'
 import { ImpersonationError, readImpersonation, type Impersonation } from '../authentication/impersonation.js'
 import { errorMessage } from '../errors.js'
 import { ClientHeaders } from '../request/client-headers.js'
-import { isLongRunning } from '../request/long-running.js'
+import { hasBody, type ClientRequest, type ClientResponse, type ClientUpgrade } from '../request/client.js'
 import { newRequestInfo, RequestInfoError, type RequestInfo } from '../request/request-info.js'
 import { InvalidRequestTarget, parseRequestTarget, type RequestTarget } from '../request/request-target.js'
 import { impersonationForbidden, mayImpersonate } from '../upstream/access-review.js'
-import { forward, type Outcome } from '../upstream/forward.js'
+import { forward, type ForwardRequest } from '../upstream/forward.js'
 import { UnassertableIdentity } from '../upstream/identity.js'
 import { upstreamHeaders } from '../upstream/request-headers.js'
+import type { Outcome } from '../upstream/response-pump.js'
 import { ReviewError, type ReviewClient } from '../upstream/reviews.js'
+import { tunnel } from '../upstream/tunnel.js'
 import type { Upstream } from '../upstream/upstream.js'
 import { answer } from './answer.js'
 import { Exchange } from './exchange.js'
@@ -54,11 +55,11 @@ export class RequestHandler {
   constructor(private readonly deps: HandlerDependencies) {}
 
   /** Serves one request. Whatever goes wrong ends this request alone. */
-  readonly handle = (req: IncomingMessage, res: ServerResponse): void => {
+  readonly handle = (req: ClientRequest, res: ClientResponse, upgrade?: ClientUpgrade): void => {
     const { inFlight } = this.deps
     res.on('error', ignoreLateError)
     if (inFlight.draining) res.shouldKeepAlive = false
-    const exchange = this.understand(req, res)
+    const exchange = this.understand(req, res, upgrade)
     inFlight.add(exchange)
     this.serve(exchange)
       .catch((err: unknown) => this.panic(exchange, err))
@@ -66,17 +67,19 @@ export class RequestHandler {
   }
 
   /** Takes the request apart. One that cannot be understood is refused later, by serve, so that it leaves an event. */
-  private understand(req: IncomingMessage, res: ServerResponse): Exchange {
+  private understand(req: ClientRequest, res: ClientResponse, upgrade: ClientUpgrade | undefined): Exchange {
     const receivedAt = this.deps.sink.now()
     const headers = ClientHeaders.from(req.rawHeaders)
     const refusal =
-      headers.misnamed === undefined
-        ? undefined
-        : status.badRequest(`the Connection header must not name ${headers.misnamed}`)
+      headers.misnamed !== undefined
+        ? status.badRequest(`the Connection header must not name ${headers.misnamed}`)
+        : upgrade !== undefined && hasBody(req)
+          ? status.badRequest('a request that asks for an upgrade must not have a body')
+          : undefined
     try {
       const target = parseRequestTarget(req.url ?? '')
       const info = newRequestInfo(req.method ?? 'GET', target)
-      return new Exchange(req, res, headers, target, info, receivedAt, refusal)
+      return new Exchange(req, res, upgrade, headers, target, info, receivedAt, refusal)
     } catch (err) {
       const error =
         err instanceof RequestInfoError
@@ -86,7 +89,7 @@ export class RequestHandler {
             : undefined
       if (error === undefined) throw err
       const [target, info] = unreadable(req)
-      return new Exchange(req, res, headers, target, info, receivedAt, refusal ?? error)
+      return new Exchange(req, res, upgrade, headers, target, info, receivedAt, refusal ?? error)
     }
   }
 
@@ -96,7 +99,6 @@ export class RequestHandler {
     const authenticated = await this.authenticate(exchange)
     if (authenticated === undefined) return
     exchange.authenticated = authenticated
-    exchange.longRunning = isLongRunning(exchange.info)
 
     const config = policy.evaluate(authenticated.user, exchange.info)
     this.deps.observeLevel(config.level)
@@ -222,7 +224,7 @@ export class RequestHandler {
               contentEncoding: headers.get('content-encoding'),
             },
           )
-    const forwarding = forward(req, res, {
+    const request: ForwardRequest = {
       connections: route.connections,
       target: exchange.target.originForm,
       headers: upstreamHeaders(headers, {
@@ -236,7 +238,19 @@ export class RequestHandler {
       observer,
       auditID: exchange.auditID,
       longRunning,
-    })
+    }
+    const { upgrade } = exchange
+    const forwarding =
+      upgrade?.protocol === undefined
+        ? forward(req, res, request)
+        : tunnel(req, res, upgrade, {
+            ...request,
+            protocol: upgrade.protocol,
+            onSwitch: () => {
+              exchange.switched = true
+              if (this.deps.inFlight.draining) exchange.stop()
+            },
+          })
     exchange.follow(forwarding)
     let outcome: Outcome
     try {
@@ -290,7 +304,7 @@ export class RequestHandler {
         audit?.annotate({ [ABORTED]: 'by the proxy, which is shutting down' })
         await audit?.responseComplete()
         // A stream of unknown length may end here; a body that announced its length must be seen to be cut off.
-        if (exchange.longRunning && outcome.open) res.end()
+        if (exchange.endless && outcome.open) res.end()
         else res.destroy()
     }
   }
@@ -316,7 +330,7 @@ const ABORTED = 'kube-audit-proxy.io/aborted'
 const NOBODY: UserInfo = { username: '' }
 
 /** Stands for the target of a request that cannot be taken apart: what was sent, about nothing in particular. */
-function unreadable(req: IncomingMessage): [RequestTarget, RequestInfo] {
+function unreadable(req: ClientRequest): [RequestTarget, RequestInfo] {
   const raw = req.url ?? ''
   return [
     { path: raw, rawQuery: '', requestURI: raw, originForm: raw },

@@ -1,7 +1,7 @@
 /** A request under way that can be ended from outside. */
 export interface Stoppable {
   /** True where it may go on for hours: shutdown ends it rather than waits. */
-  readonly longRunning: boolean
+  readonly endless: boolean
   stop(): void
 }
 
@@ -19,7 +19,7 @@ export class InFlight {
   add(request: Stoppable): void {
     this.open.add(request)
     // It came in while the server was draining, over a connection that was still open.
-    if (this.draining && request.longRunning) request.stop()
+    if (this.draining && request.endless) request.stop()
   }
 
   delete(request: Stoppable): void {
@@ -30,7 +30,7 @@ export class InFlight {
   /** Ends what is long-running and waits for the rest; when `deadline` is aborted, ends the rest too. */
   async drain(deadline: AbortSignal): Promise<void> {
     this.draining = true
-    for (const request of [...this.open]) if (request.longRunning) request.stop()
+    for (const request of [...this.open]) if (request.endless) request.stop()
     await this.empty(deadline)
     for (const request of [...this.open]) request.stop()
     await this.empty(AbortSignal.timeout(1000))

@@ -1,11 +1,14 @@
 import { once } from 'node:events'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import { constants } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import type { SecureVersion, TLSSocket } from 'node:tls'
+import type { ServeRequest } from '../request/client.js'
+import { Http2Sessions } from './http2-session.js'
 import { statusBody, badRequest } from './status.js'
+import { UpgradeResponse } from './upgrade.js'
 
 export interface ListenerOptions {
   readonly bindAddress: string
@@ -27,15 +30,20 @@ const MAX_HEADER_BYTES = 1 << 20
 const HEADERS_TIMEOUT = 32_000
 const IDLE_TIMEOUT = 90_000
 
-/** The secure port: TLS with optional client certificates, HTTP/1.1. */
+/** Milliseconds in which the last bytes of the last responses are to reach their clients. */
+const FLUSH_TIMEOUT = 1000
+
+/** The secure port: TLS with optional client certificates, HTTP/2 or HTTP/1.1 as the client chooses by ALPN. */
 export class Listener {
   private readonly server: Server
+  private readonly http2: Http2Sessions
   private readonly sockets = new Set<Socket>()
 
   constructor(
     private readonly options: ListenerOptions,
-    handle: (req: IncomingMessage, res: ServerResponse) => void,
+    serveRequest: ServeRequest,
   ) {
+    this.http2 = new Http2Sessions(serveRequest)
     this.server = createServer(
       {
         cert: options.cert,
@@ -47,7 +55,7 @@ export class Listener {
         ...(options.ciphers === undefined ? {} : { ciphers: options.ciphers }),
         // A resumed session would carry a certificate that was verified long ago.
         secureOptions: constants.SSL_OP_NO_TICKET,
-        ALPNProtocols: ['http/1.1'],
+        ALPNProtocols: ['h2', 'http/1.1'],
         maxHeaderSize: MAX_HEADER_BYTES,
         // A request may take as long as it likes: uploads, watches. Only its head must come in time.
         requestTimeout: 0,
@@ -58,11 +66,17 @@ export class Listener {
         noDelay: true,
         highWaterMark: 64 * 1024,
       },
-      handle,
+      // Not passed on as it is: node:http would hand over more than these two.
+      (req, res) => serveRequest(req, res),
     )
     this.server.maxHeadersCount = 0
     this.server.on('connection', (socket: Socket) => this.track(socket))
     this.server.on('clientError', refuse)
+    this.server.on('upgrade', (req: IncomingMessage, socket: Socket, head: Buffer) => {
+      const response = new UpgradeResponse(req, socket, head)
+      serveRequest(req, response, response)
+    })
+    this.chooseProtocol()
   }
 
   /** Rejects where the address cannot be bound. */
@@ -80,12 +94,30 @@ export class Listener {
   stopAccepting(): void {
     this.server.close()
     this.server.closeIdleConnections()
+    this.http2.close()
   }
 
-  /** Cuts off whatever is still connected. */
-  destroy(): void {
-    this.server.close()
+  /** Every request has been answered: lets what was written reach the clients, and cuts off whatever is still connected. */
+  async close(): Promise<void> {
+    this.stopAccepting()
+    const flushed = AbortSignal.timeout(FLUSH_TIMEOUT)
+    const closed = [...this.sockets].map((socket) => once(socket, 'close', { signal: flushed }))
+    await Promise.allSettled(closed)
     for (const socket of this.sockets) socket.destroy()
+  }
+
+  /**
+   * Puts a choice before what https.Server does with a connection that TLS has made: speak HTTP/1.1. (http2's own server
+   * for both protocols knows fewer of the limits for HTTP/1.1.)
+   */
+  private chooseProtocol(): void {
+    const { server } = this
+    const speakHttp1 = server.listeners('secureConnection') as ((socket: TLSSocket) => void)[]
+    server.removeAllListeners('secureConnection')
+    server.on('secureConnection', (socket: TLSSocket) => {
+      if (socket.alpnProtocol === 'h2') this.http2.serve(socket)
+      else for (const speak of speakHttp1) speak.call(server, socket)
+    })
   }
 
   private track(socket: Socket): void {

@@ -92,7 +92,7 @@ export class Proxy {
     try {
       this.listener.stopAccepting()
       await this.inFlight.drain(requests.signal)
-      this.listener.destroy()
+      await this.listener.close()
       await parts.backend.shutdown(everything.signal)
     } finally {
       requests.cancel()

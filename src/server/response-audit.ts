@@ -4,7 +4,7 @@ import type { Captures } from '../audit/capture/body-capture.js'
 import type { ObjectReference, ResponseStatus } from '../audit/event.js'
 import type { Impersonation } from '../authentication/impersonation.js'
 import type { RequestInfo } from '../request/request-info.js'
-import type { ResponseObserver } from '../upstream/forward.js'
+import type { ResponseObserver } from '../upstream/response-pump.js'
 
 export interface ExchangeFacts {
   readonly info: RequestInfo

@@ -1,10 +1,10 @@
-import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { BodyCapture } from '../audit/capture/capture.js'
+import type { ClientRequest } from '../request/client.js'
 
 /**
  * The client's request body on its way to undici, with back-pressure. It stands between them because undici destroys the
- * stream that it sends when the upstream answers early or fails, and destroying the IncomingMessage itself would cut the
+ * stream that it sends when the upstream answers early or fails, and destroying the client's request itself would cut the
  * client off before it has its answer.
  */
 export class RequestBody extends Readable {
@@ -12,7 +12,7 @@ export class RequestBody extends Readable {
   complete = false
 
   constructor(
-    private readonly request: IncomingMessage,
+    private readonly request: ClientRequest,
     private readonly capture: BodyCapture | undefined,
   ) {
     super({ highWaterMark: 64 * 1024 })

@@ -1,10 +1,11 @@
+import { withoutBearerProtocol } from '../authentication/websocket-protocol.js'
 import type { ClientHeaders } from '../request/client-headers.js'
 
 export interface UpstreamHeaderOptions {
   readonly auditID: string
   /** The client's address, which X-Forwarded-For is extended by. */
   readonly peer: string
-  /** True where the client's own bearer token goes along. */
+  /** True where the client's own bearer token goes along, wherever in the headers it is. */
   readonly keepAuthorization: boolean
   /** True where Impersonate-* goes to the apiserver for it to authorize. */
   readonly keepImpersonation: boolean
@@ -38,6 +39,11 @@ export function upstreamHeaders(client: ClientHeaders, options: UpstreamHeaderOp
         if (!options.keepAuthorization || authorized) continue
         authorized = true
         break
+      case 'sec-websocket-protocol': {
+        const kept = options.keepAuthorization ? value : withoutBearerProtocol(value)
+        if (kept !== undefined) headers.push(name, kept)
+        continue
+      }
       default:
         if (!options.keepImpersonation && isImpersonation(name)) continue
     }

@@ -30,7 +30,12 @@ async function serve(
   await once(upstream, 'listening')
   const origin = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`
   const pool = new Pool(origin)
-  const connections = { dispatcher: dispatcher ?? pool, origin, pathPrefix: '' }
+  const connections = {
+    dispatcher: dispatcher ?? pool,
+    origin,
+    pathPrefix: '',
+    dial: () => Promise.reject(new Error('no upgrades here')),
+  }
   const events: Event[] = []
   const handler = new RequestHandler({
     authenticator,
@@ -60,7 +65,7 @@ async function serve(
     observeLevel: () => undefined,
     observeRejected: () => undefined,
   })
-  const server = createServer(handler.handle).listen(0, '127.0.0.1')
+  const server = createServer((req, res) => handler.handle(req, res)).listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(async () => {
     server.close()

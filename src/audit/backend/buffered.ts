@@ -5,7 +5,7 @@ import type { AuditMetrics } from '../metrics.js'
 import type { Backend } from './backend.js'
 import { settles } from './deadline.js'
 import type { PluginErrors } from './plugin-errors.js'
-import { TokenBucket } from './token-bucket.js'
+import { TokenBucket } from '../../token-bucket.js'
 
 /** For error metrics and messages: k8s.io/apiserver/plugin/pkg/audit/buffered PluginName. */
 export const BUFFERED_PLUGIN = 'buffered'

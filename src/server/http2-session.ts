@@ -1,0 +1,145 @@
+import {
+  constants,
+  performServerHandshake,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2'
+import type { TLSSocket } from 'node:tls'
+import { TokenBucket } from '../token-bucket.js'
+import type { ServeRequest } from '../request/client.js'
+import { Http2Request, Http2Response } from './http2-stream.js'
+
+/** k8s.io/apiserver/pkg/server/secure_serving.go Serve: its streams, and 256 KiB for the upload of each. */
+const MAX_CONCURRENT_STREAMS = 250
+const UPLOAD_BUFFER = 256 * 1024
+/** What all headers of a request may have: bytes, and fields of no bytes but the 32 that each is reckoned to have more. */
+const MAX_HEADER_LIST_SIZE = 1 << 20
+const MAX_HEADER_LIST_PAIRS = MAX_HEADER_LIST_SIZE / 32
+/** Bytes of headers that are sent: more than the upstream's, which are bounded, can be. */
+const MAX_SEND_HEADER_BLOCK = 256 * 1024
+/**
+ * MB that a session may hold of what its client does not read, beyond which it is refused more streams: two writes of 64
+ * KiB for each stream, and their headers.
+ */
+const MAX_SESSION_MEMORY = 64
+
+/** Milliseconds between two pings, which keep what stands between from forgetting the connection. */
+const PING_INTERVAL = 30_000
+/** Go's IdleTimeout of 90 s (k8s.io/apiserver leaves http2's at http.Server's), counted in pings. */
+const IDLE_PINGS = 3
+
+/** How many streams a client may reset at once, and how many in a second; a session that does more is ended. */
+const RESET_BURST = 3 * MAX_CONCURRENT_STREAMS
+const RESETS_PER_SECOND = 30
+
+const SESSION_OPTIONS = {
+  settings: {
+    maxConcurrentStreams: MAX_CONCURRENT_STREAMS,
+    initialWindowSize: UPLOAD_BUFFER,
+    maxFrameSize: UPLOAD_BUFFER,
+    maxHeaderListSize: MAX_HEADER_LIST_SIZE,
+  },
+  maxHeaderListPairs: MAX_HEADER_LIST_PAIRS,
+  maxSendHeaderBlockLength: MAX_SEND_HEADER_BLOCK,
+  maxSessionMemory: MAX_SESSION_MEMORY,
+}
+
+/** The HTTP/2 side of the secure port: sessions over connections that TLS has made. */
+export class Http2Sessions {
+  private readonly sessions = new Set<Session>()
+
+  constructor(private readonly serveRequest: ServeRequest) {}
+
+  /** Speaks HTTP/2 over a connection whose client chose it by ALPN. */
+  serve(socket: TLSSocket): void {
+    const session = new Session(socket, this.serveRequest, () => this.sessions.delete(session))
+    this.sessions.add(session)
+  }
+
+  /** Sends GOAWAY: streams under way go on, no more come, and a session ends with its last stream. */
+  close(): void {
+    for (const session of this.sessions) session.close()
+  }
+}
+
+/**
+ * One session, kept as kube-apiserver keeps it: pinged while streams are open, ended when there was none for 90 seconds,
+ * and ended when its client resets streams faster than anyone who wants answers (CVE-2023-44487).
+ */
+class Session {
+  private readonly session: ServerHttp2Session
+  private readonly ticks: NodeJS.Timeout
+  private readonly resets = new TokenBucket(RESETS_PER_SECOND, RESET_BURST, performance.now())
+  private open = 0
+  private idleTicks = 0
+
+  constructor(
+    private readonly socket: TLSSocket,
+    private readonly serveRequest: ServeRequest,
+    onClose: () => void,
+  ) {
+    this.session = performServerHandshake(socket, SESSION_OPTIONS)
+    this.session.on('stream', this.onStream)
+    // What the client breaks ends its session; the streams hear of it from 'close'.
+    this.session.on('error', ignore)
+    this.session.on('close', () => {
+      clearInterval(this.ticks)
+      onClose()
+    })
+    // Room for all streams together, so that none waits for another's upload. k8s.io/apiserver: MaxUploadBufferPerConnection.
+    this.session.setLocalWindowSize(UPLOAD_BUFFER * MAX_CONCURRENT_STREAMS)
+    this.ticks = setInterval(this.onTick, PING_INTERVAL)
+    this.ticks.unref()
+  }
+
+  close(): void {
+    if (!this.session.closed) this.session.close()
+  }
+
+  private readonly onStream = (
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    _flags: number,
+    rawHeaders: string[],
+  ): void => {
+    stream.on('error', ignore)
+    const response = new Http2Response(stream, headers[':method'] as string)
+    // The client may have taken back the request before it was seen.
+    if (response.destroyed) {
+      if (stream.aborted) this.onReset()
+      return
+    }
+    this.open++
+    this.idleTicks = 0
+    stream.on('close', () => {
+      this.open--
+      if (stream.aborted && !response.cut) this.onReset()
+    })
+    if (headers.expect?.toLowerCase() === '100-continue') stream.additionalHeaders({ ':status': 100 })
+    const request = new Http2Request(stream, headers, rawHeaders, this.socket)
+    this.serveRequest(request, response)
+    // Nobody reads a body that is not there, and a stream closes when both of its ends were read.
+    if (request.endAfterHeaders) stream.resume()
+  }
+
+  private onReset(): void {
+    if (this.session.destroyed || this.resets.take(performance.now()) === 0) return
+    this.session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM)
+  }
+
+  private readonly onTick = (): void => {
+    if (this.session.destroyed) return
+    if (this.open === 0) {
+      this.idleTicks++
+      if (this.idleTicks >= IDLE_PINGS) this.close()
+      return
+    }
+    // Whether it is answered is for TCP to find out: a client that is merely stopped may come back.
+    this.session.ping(ignore)
+  }
+}
+
+function ignore(): void {
+  // Whoever needs to know hears of it elsewhere.
+}

@@ -1,0 +1,170 @@
+import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import type { TLSSocket } from 'node:tls'
+import type { ClientRequest, ClientResponse } from '../request/client.js'
+
+/** What HTTP/2 delivered, as the handler reads requests. */
+export class Http2Request implements ClientRequest {
+  readonly method: string
+  readonly url: string
+  readonly headers: { readonly 'content-length'?: string | undefined }
+  readonly endAfterHeaders: boolean
+
+  /**
+   * @param headers those of Node's 'stream' event
+   * @param socket the connection under the session. The session's own `socket` is another object for each session, and
+   *   hides what TLS knows of the client.
+   */
+  constructor(
+    private readonly stream: ServerHttp2Stream,
+    headers: NodeJS.Dict<string | string[]>,
+    readonly rawHeaders: readonly string[],
+    readonly socket: TLSSocket,
+  ) {
+    this.method = headers[':method'] as string
+    // CONNECT has none.
+    this.url = (headers[':path'] as string | undefined) ?? ''
+    this.headers = { 'content-length': headers['content-length'] as string | undefined }
+    this.endAfterHeaders = stream.endAfterHeaders
+  }
+
+  on(event: string, listener: (...args: never[]) => void): void {
+    this.stream.on(event, listener)
+  }
+
+  off(event: string, listener: (...args: never[]) => void): void {
+    this.stream.off(event, listener)
+  }
+
+  pause(): void {
+    this.stream.pause()
+  }
+
+  resume(): void {
+    this.stream.resume()
+  }
+}
+
+/** Sends the response over its stream of HTTP/2. Nothing done here touches other streams of the session. */
+export class Http2Response implements ClientResponse {
+  sendDate = true
+  /** Means nothing here: a session that is to end says so with GOAWAY. */
+  shouldKeepAlive = true
+  /** True where this end reset the stream. */
+  cut = false
+  private statusCode = 0
+  private head: OutgoingHttpHeaders | undefined
+  private hasLength = false
+  private trailers: OutgoingHttpHeaders | undefined
+
+  constructor(
+    private readonly stream: ServerHttp2Stream,
+    private readonly method: string,
+  ) {}
+
+  get headersSent(): boolean {
+    return this.statusCode !== 0
+  }
+
+  get destroyed(): boolean {
+    return this.stream.destroyed || this.stream.closed
+  }
+
+  writeHead(statusCode: number, _statusMessage: string, headers: readonly string[]): void {
+    this.statusCode = statusCode
+    const head: OutgoingHttpHeaders = group(headers)
+    this.hasLength = head['content-length'] !== undefined
+    head[':status'] = statusCode
+    this.head = head
+  }
+
+  flushHeaders(): void {
+    // Without a body the head is the end of the stream, which is for end() to send.
+    if (!this.bodyless) this.respond(false)
+  }
+
+  write(chunk: Buffer): boolean {
+    this.respond(false)
+    if (this.destroyed || this.stream.writableEnded) return true
+    return this.stream.write(chunk)
+  }
+
+  addTrailers(trailers: readonly [string, string][]): void {
+    this.trailers = group(trailers.flat())
+  }
+
+  end(body?: string): void {
+    const empty = body === undefined || body === '' || this.bodyless
+    this.respond(empty && this.trailers === undefined)
+    const { stream } = this
+    if (this.destroyed) return
+    if (!stream.writableEnded) stream.end(empty ? undefined : body)
+    // Whoever still sends a request that has been answered is told to stop (RFC 9113 section 8.1).
+    if (!stream.endAfterHeaders && !stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
+  }
+
+  destroy(): void {
+    if (this.destroyed) return
+    this.cut = true
+    this.stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+  }
+
+  on(event: string, listener: (...args: never[]) => void): void {
+    this.stream.on(event, listener)
+  }
+
+  off(event: string, listener: (...args: never[]) => void): void {
+    this.stream.off(event, listener)
+  }
+
+  private get bodyless(): boolean {
+    const { statusCode } = this
+    return this.method === 'HEAD' || statusCode === 204 || statusCode === 205 || statusCode === 304
+  }
+
+  /** Sends the head, if that is still to be done. */
+  private respond(endStream: boolean): void {
+    const { head, stream } = this
+    if (head === undefined) return
+    this.head = undefined
+    if (this.destroyed) return
+    // Only a body of unknown length can be followed by trailers.
+    const waitForTrailers = !endStream && !this.hasLength && !this.bodyless
+    if (waitForTrailers) stream.once('wantTrailers', () => stream.sendTrailers(this.trailers ?? {}))
+    // Node's types leave out `sendDate`.
+    const options: { endStream: boolean; waitForTrailers: boolean; sendDate: boolean } = {
+      endStream,
+      waitForTrailers,
+      sendDate: this.sendDate,
+    }
+    try {
+      stream.respond(head, options)
+    } catch (err) {
+      if ((err as NodeJS.ErrnoException).code !== 'ERR_HTTP2_HEADER_SINGLE_VALUE') throw err
+      stream.respond(joined(head), options)
+    }
+  }
+}
+
+/** Node's object of headers, in which a name that repeats has an array: every value travels as a field of its own. */
+function group(headers: readonly string[]): OutgoingHttpHeaders {
+  // Names come from outside: __proto__ is one like any other.
+  const grouped = Object.create(null) as OutgoingHttpHeaders
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = (headers[i] as string).toLowerCase()
+    const value = headers[i + 1] as string
+    const before = grouped[name]
+    if (before === undefined) grouped[name] = value
+    else if (Array.isArray(before)) before.push(value)
+    else grouped[name] = [String(before), value]
+  }
+  return grouped
+}
+
+/** Node refuses to repeat some names. As one field the values mean the same (RFC 9110 section 5.3), but for set-cookie. */
+function joined(head: OutgoingHttpHeaders): OutgoingHttpHeaders {
+  const one = Object.create(null) as OutgoingHttpHeaders
+  for (const [name, value] of Object.entries(head)) {
+    one[name] = Array.isArray(value) && name !== 'set-cookie' ? value.join(', ') : value
+  }
+  return one
+}

@@ -125,7 +125,7 @@ class Session {
 
   private onReset(): void {
     if (this.session.destroyed || this.resets.take(performance.now()) === 0) return
-    this.session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM)
+    this.session.destroy(new Error('too many streams were reset'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
   }
 
   private readonly onTick = (): void => {

@@ -6,6 +6,7 @@ import type { ClientRequest, ClientResponse } from '../request/client.js'
 export class Http2Request implements ClientRequest {
   readonly method: string
   readonly url: string
+  readonly rawHeaders: readonly string[]
   readonly headers: { readonly 'content-length'?: string | undefined }
   readonly endAfterHeaders: boolean
 
@@ -17,9 +18,10 @@ export class Http2Request implements ClientRequest {
   constructor(
     private readonly stream: ServerHttp2Stream,
     headers: NodeJS.Dict<string | string[]>,
-    readonly rawHeaders: readonly string[],
+    rawHeaders: readonly string[],
     readonly socket: TLSSocket,
   ) {
+    this.rawHeaders = oneCookie(rawHeaders, headers.cookie as string | undefined)
     this.method = headers[':method'] as string
     // CONNECT has none.
     this.url = (headers[':path'] as string | undefined) ?? ''
@@ -27,12 +29,12 @@ export class Http2Request implements ClientRequest {
     this.endAfterHeaders = stream.endAfterHeaders
   }
 
-  on(event: string, listener: (...args: never[]) => void): void {
-    this.stream.on(event, listener)
+  on(event: string, listener: (argument: never) => void): void {
+    this.stream.on(event, listener as (argument: unknown) => void)
   }
 
-  off(event: string, listener: (...args: never[]) => void): void {
-    this.stream.off(event, listener)
+  off(event: string, listener: (argument: never) => void): void {
+    this.stream.off(event, listener as (argument: unknown) => void)
   }
 
   pause(): void {
@@ -42,6 +44,20 @@ export class Http2Request implements ClientRequest {
   resume(): void {
     this.stream.resume()
   }
+}
+
+/**
+ * HTTP/2 lets a client send its cookies as several fields, HTTP/1.1 does not (RFC 9113 section 8.2.3).
+ * @param cookie all of them in one, as Node joins them
+ */
+function oneCookie(raw: readonly string[], cookie: string | undefined): readonly string[] {
+  if (cookie === undefined || !cookie.includes(';')) return raw
+  const joined: string[] = []
+  for (let i = 0; i < raw.length; i += 2) {
+    if (raw[i] !== 'cookie') joined.push(raw[i] as string, raw[i + 1] as string)
+  }
+  joined.push('cookie', cookie)
+  return joined
 }
 
 /** Sends the response over its stream of HTTP/2. Nothing done here touches other streams of the session. */
@@ -108,12 +124,12 @@ export class Http2Response implements ClientResponse {
     this.stream.close(constants.NGHTTP2_INTERNAL_ERROR)
   }
 
-  on(event: string, listener: (...args: never[]) => void): void {
-    this.stream.on(event, listener)
+  on(event: string, listener: (argument: never) => void): void {
+    this.stream.on(event, listener as (argument: unknown) => void)
   }
 
-  off(event: string, listener: (...args: never[]) => void): void {
-    this.stream.off(event, listener)
+  off(event: string, listener: (argument: never) => void): void {
+    this.stream.off(event, listener as (argument: unknown) => void)
   }
 
   private get bodyless(): boolean {

@@ -113,14 +113,14 @@ export class UpgradeResponse implements ClientResponse, ClientUpgrade {
     this.socket.destroy()
   }
 
-  on(event: 'close' | 'drain' | 'error', listener: (...args: never[]) => void): void {
+  on(event: 'close' | 'drain' | 'error', listener: (argument: never) => void): void {
     const emitter = event === 'close' ? this.socket : this.http
-    emitter.on(event, listener)
+    emitter.on(event, listener as (argument: unknown) => void)
   }
 
-  off(event: 'close' | 'drain' | 'error', listener: (...args: never[]) => void): void {
+  off(event: 'close' | 'drain' | 'error', listener: (argument: never) => void): void {
     const emitter = event === 'close' ? this.socket : this.http
-    emitter.off(event, listener)
+    emitter.off(event, listener as (argument: unknown) => void)
   }
 
   private readonly onDrain = (): void => {

@@ -31,7 +31,7 @@ export function forward(req: ClientRequest, res: ClientResponse, request: Forwar
   dispatcher.dispatch(
     {
       origin,
-      method: (req.method ?? 'GET'),
+      method: req.method ?? 'GET',
       path: pathPrefix + request.target,
       headers: request.headers,
       body,

@@ -10,6 +10,8 @@ import type { ClientRequest } from '../request/client.js'
 export class RequestBody extends Readable {
   /** True when the client has sent all of it. */
   complete = false
+  /** True when the client broke off before that. */
+  aborted = false
 
   constructor(
     private readonly request: ClientRequest,
@@ -48,6 +50,7 @@ export class RequestBody extends Readable {
   }
 
   private readonly onAborted = (): void => {
+    this.aborted = true
     this.destroy(new Error('the client closed the connection before its request was complete'))
   }
 }

@@ -137,7 +137,9 @@ export class ResponsePump implements Forwarding {
   }
 
   failed(error: Error): void {
-    this.finish(this.started ? { kind: 'upstream-gone', error } : { kind: 'unreachable', error })
+    // A request body that breaks off is what the upstream connection fails with first.
+    if (this.body?.aborted === true) this.finish({ kind: 'client-gone', started: this.started })
+    else this.finish(this.started ? { kind: 'upstream-gone', error } : { kind: 'unreachable', error })
   }
 
   /** The upstream agreed to an upgrade: from here on what passes is no response, and the caller watches both ends. */

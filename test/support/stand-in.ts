@@ -100,6 +100,11 @@ export class StandIn {
     this.upstreamPort = (this.upstream.address() as AddressInfo).port
   }
 
+  /** host:port of the stand-in apiserver. */
+  get upstreamHost(): string {
+    return `127.0.0.1:${this.upstreamPort}`
+  }
+
   /** As if the apiserver had died. */
   async stopUpstream(): Promise<void> {
     const closed = once(this.upstream.close(), 'close')

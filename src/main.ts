@@ -47,7 +47,14 @@ async function run(options: Options, log: Logger): Promise<number> {
   // A bug outside of any request: nobody knows what state it left behind, but other requests are not to blame for it.
   process.on('uncaughtException', (err) => log.error({ err }, 'uncaught exception'))
   process.on('unhandledRejection', (err) => log.error({ err }, 'unhandled rejection'))
-  const proxy = await newProxy(options, log)
+  const building = newProxy(options, log)
+  const reload = () =>
+    building.then(
+      (proxy) => proxy.reload(),
+      () => {},
+    )
+  process.on('SIGHUP', () => void reload())
+  const proxy = await building
   try {
     await proxy.start()
   } catch (err) {

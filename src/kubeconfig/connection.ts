@@ -47,4 +47,6 @@ export interface ClusterConnection {
   readonly credentials: Credentials
   /** The file it was read from, for messages. */
   readonly source: string
+  /** All files that were read once and for all; those of the credentials are read again when they are due. */
+  readonly files: readonly string[]
 }

@@ -47,5 +47,6 @@ export function inClusterConnection(options: InClusterOptions): ClusterConnectio
     tls: { ca, rejectUnauthorized: true },
     credentials: tokenFile(join(directory, 'token'), where, log),
     source: where,
+    files: [caFile],
   }
 }

@@ -92,10 +92,12 @@ function readCluster(
   const servername = cluster.string('tls-server-name')
   const insecure = cluster.boolean('insecure-skip-tls-verify')
   const caFile = cluster.string('certificate-authority')
+  const files = [source]
   let ca = cluster.base64('certificate-authority-data')
   if (ca !== undefined) {
     parseCertificates(ca, cluster.where('certificate-authority-data'))
   } else if (caFile !== undefined) {
+    files.push(resolve(base, caFile))
     ca = readConfigFile(resolve(base, caFile), cluster.where('certificate-authority'))
     parseCertificates(ca, `${cluster.where('certificate-authority')}: ${resolve(base, caFile)}`)
   }
@@ -111,6 +113,7 @@ function readCluster(
     proxyUrl: readProxyUrl(cluster) ?? proxyFromEnvironment(server, env),
     credentials: NO_CREDENTIALS,
     source,
+    files,
   }
 }
 

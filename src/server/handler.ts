@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import { AuditContext, type AuditSink } from '../audit/context.js'
 import type { Captures } from '../audit/capture/body-capture.js'
 import type { Level } from '../audit/event.js'
-import type { PolicyEvaluator } from '../audit/policy/evaluate.js'
+import type { Evaluator } from '../audit/policy/evaluate.js'
 import {
   AuthenticationUnavailable,
   InvalidCredential,
@@ -32,7 +32,7 @@ import * as status from './status.js'
 
 export interface HandlerDependencies {
   readonly authenticator: Authenticator
-  readonly policy: PolicyEvaluator
+  readonly policy: Evaluator
   readonly sink: AuditSink
   readonly captures: Captures
   readonly upstream: Upstream

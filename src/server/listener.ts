@@ -4,21 +4,17 @@ import { createServer, type Server } from 'node:https'
 import { constants } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import type { SecureVersion, TLSSocket } from 'node:tls'
+import type { SecureContextOptions, SecureVersion, TLSSocket } from 'node:tls'
 import type { ServeRequest } from '../request/client.js'
 import { Http2Sessions } from './http2-session.js'
+import type { ServingMaterial } from './serving-tls.js'
 import { statusBody, badRequest } from './status.js'
 import { UpgradeResponse } from './upgrade.js'
 
-export interface ListenerOptions {
+export interface ListenerOptions extends ServingMaterial {
   readonly bindAddress: string
   /** 0 takes a free port. */
   readonly port: number
-  /** PEM: the serving certificate with its chain, and its key. */
-  readonly cert: string | Buffer
-  readonly key: string | Buffer
-  /** PEM of the authorities whose client certificates are accepted; without it no client is asked for one. */
-  readonly clientCA?: string | Buffer | undefined
   readonly minVersion?: SecureVersion | undefined
   /** OpenSSL's names, separated by colons. */
   readonly ciphers?: string | undefined
@@ -46,16 +42,11 @@ export class Listener {
     this.http2 = new Http2Sessions(serveRequest)
     this.server = createServer(
       {
-        cert: options.cert,
-        key: options.key,
-        ...(options.clientCA === undefined ? {} : { ca: options.clientCA, requestCert: true }),
+        ...secureContext(options),
+        requestCert: options.clientCA !== undefined,
         // Whether a certificate is good is for the authenticators to say, with a Status.
         rejectUnauthorized: false,
-        minVersion: options.minVersion ?? 'TLSv1.2',
-        ...(options.ciphers === undefined ? {} : { ciphers: options.ciphers }),
-        // A resumed session would carry a certificate that was verified long ago.
-        secureOptions: constants.SSL_OP_NO_TICKET,
-        ALPNProtocols: ['h2', 'http/1.1'],
+        ALPNProtocols: ['http/1.1'],
         maxHeaderSize: MAX_HEADER_BYTES,
         // A request may take as long as it likes: uploads, watches. Only its head must come in time.
         requestTimeout: 0,
@@ -77,6 +68,11 @@ export class Listener {
       serveRequest(req, response, response)
     })
     this.chooseProtocol()
+  }
+
+  /** Takes this TLS material for new connections; those that are open keep theirs. */
+  setMaterial(material: ServingMaterial): void {
+    this.server.setSecureContext(secureContext({ ...this.options, ...material }))
   }
 
   /** Rejects where the address cannot be bound. */
@@ -123,6 +119,19 @@ export class Listener {
   private track(socket: Socket): void {
     this.sockets.add(socket)
     socket.on('close', () => this.sockets.delete(socket))
+  }
+}
+
+/** Of TLS, what can change while the port is open, and what goes with it. */
+function secureContext({ cert, key, clientCA, minVersion, ciphers }: ListenerOptions): SecureContextOptions {
+  return {
+    cert,
+    key,
+    ...(clientCA === undefined ? {} : { ca: clientCA }),
+    minVersion: minVersion ?? 'TLSv1.2',
+    ...(ciphers === undefined ? {} : { ciphers }),
+    // A resumed session would carry a certificate that was verified long ago.
+    secureOptions: constants.SSL_OP_NO_TICKET,
   }
 }
 

@@ -4,20 +4,23 @@ import type { Backend } from '../audit/backend/backend.js'
 import type { Captures } from '../audit/capture/body-capture.js'
 import { Clock } from '../audit/clock.js'
 import type { AuditMetrics } from '../audit/metrics.js'
-import type { PolicyEvaluator } from '../audit/policy/evaluate.js'
+import type { Evaluator } from '../audit/policy/evaluate.js'
 import type { Authenticator } from '../authentication/authenticator.js'
+import type { Reloader } from '../live/reloader.js'
 import type { ReviewClient } from '../upstream/reviews.js'
 import type { Upstream } from '../upstream/upstream.js'
 import { RequestHandler } from './handler.js'
 import { healthPage, StatusListener, type HealthCheck, type Page } from './health.js'
 import { InFlight } from './in-flight.js'
 import { Listener, type ListenerOptions } from './listener.js'
+import type { ServingMaterial, ServingTLS } from './serving-tls.js'
 
 /** The parts of a running proxy, each made by whoever reads its flags. */
 export interface ProxyParts {
-  readonly serving: ListenerOptions
+  readonly serving: Omit<ListenerOptions, keyof ServingMaterial>
+  readonly tls: ServingTLS
   readonly authenticator: Authenticator
-  readonly policy: PolicyEvaluator
+  readonly policy: Evaluator
   readonly backend: Backend
   readonly captures: Captures
   readonly upstream: Upstream
@@ -31,6 +34,7 @@ export interface ProxyParts {
   readonly shutdownDelay: number
   /** Milliseconds, after that, for requests under way and for buffered events. */
   readonly shutdownTimeout: number
+  readonly reloader: Reloader
   /** Closes the connections upstream, last of all. */
   closeUpstream(): Promise<void>
 }
@@ -57,7 +61,8 @@ export class Proxy {
       observeLevel: (level) => metrics.observeLevel(level),
       observeRejected: () => metrics.observeRejected(),
     })
-    this.listener = new Listener(parts.serving, handler.handle)
+    this.listener = new Listener({ ...parts.serving, ...parts.tls.material }, handler.handle)
+    parts.tls.onChange((material) => this.listener.setMaterial(material))
     for (const [address, pages] of this.statusPages()) this.pages.push(new StatusListener(address, pages))
   }
 
@@ -65,6 +70,12 @@ export class Proxy {
   async start(): Promise<void> {
     for (const page of this.pages) await page.listen()
     await this.listener.listen()
+    this.parts.reloader.start()
+  }
+
+  /** Reads all configuration files again, as on SIGHUP. Never rejects: what is bad is logged and changes nothing. */
+  reload(): Promise<void> {
+    return this.parts.reloader.reloadAll()
   }
 
   /** The secure port. */
@@ -85,6 +96,7 @@ export class Proxy {
   async shutdown(): Promise<void> {
     const { parts } = this
     this.shuttingDown = true
+    await parts.reloader.close()
     if (parts.shutdownDelay > 0) await delay(parts.shutdownDelay)
     // Part of the time is kept for the backends, however long requests take.
     const requests = deadline(parts.shutdownTimeout * 0.75)

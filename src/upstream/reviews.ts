@@ -49,9 +49,10 @@ async function post(client: ReviewClient, path: string, body: string): Promise<u
   let answer: Dispatcher.ResponseData
   let authorization: string | undefined
   try {
+    // Taken together: both change when the kubeconfig does.
+    const { dispatcher, origin, pathPrefix } = client.connections
     authorization = await client.authorization()
     if (authorization !== undefined) headers['authorization'] = authorization
-    const { dispatcher, origin, pathPrefix } = client.connections
     answer = await dispatcher.request({
       origin,
       method: 'POST',

@@ -40,11 +40,12 @@ export interface IdentityAsserter {
 export class RequestHeaderAsserter implements IdentityAsserter {
   readonly impersonates = false
 
-  constructor(private readonly connections: UpstreamConnections) {}
+  /** @param connections those of now, with the front-proxy certificate */
+  constructor(private readonly connections: () => UpstreamConnections) {}
 
   route(user: UserInfo): Route {
     return {
-      connections: this.connections,
+      connections: this.connections(),
       added: requestHeaderIdentity(user),
       keepAuthorization: false,
       keepImpersonation: true,
@@ -60,9 +61,11 @@ export class ImpersonatingAsserter implements IdentityAsserter {
 
   async route(user: UserInfo): Promise<Route> {
     const added = impersonationIdentity(user)
+    // Taken together, so that no credential travels over the connections of a kubeconfig that has replaced its own.
+    const { connections } = this.own
     const authorization = await this.own.authorization()
     if (authorization !== undefined) added.push('Authorization', authorization)
-    return { connections: this.own.connections, added, keepAuthorization: false, keepImpersonation: false }
+    return { connections, added, keepAuthorization: false, keepImpersonation: false }
   }
 }
 
@@ -71,8 +74,9 @@ export class ImpersonatingAsserter implements IdentityAsserter {
  * connections that carry no credential of the proxy's; only asserted identities take the asserter's connections.
  */
 export class Upstream {
+  /** @param bare the connections of now that carry no credential of the proxy's */
   constructor(
-    private readonly bare: UpstreamConnections,
+    private readonly bare: () => UpstreamConnections,
     readonly asserter: IdentityAsserter,
   ) {}
 
@@ -80,7 +84,7 @@ export class Upstream {
   route({ user, passage }: Authenticated): Route | Promise<Route> {
     if (passage === 'asserted') return this.asserter.route(user)
     return {
-      connections: this.bare,
+      connections: this.bare(),
       added: [],
       keepAuthorization: passage === 'forwarded',
       keepImpersonation: true,

@@ -58,7 +58,7 @@ async function serve(
       onTruncated: () => undefined,
       converters: { yaml: yamlToJSON, protobuf: new ProtobufConverter() },
     }),
-    upstream: new Upstream(connections, new RequestHeaderAsserter(connections)),
+    upstream: new Upstream(() => connections, new RequestHeaderAsserter(() => connections)),
     reviews: undefined as unknown as ReviewClient,
     inFlight: new InFlight(),
     log: memoryLog().log,

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { Watch } from './watch.js'
 
 /** The built executable, as package.json's `bin` names it. */
 export const BIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
@@ -11,6 +12,7 @@ export class ProxyProcess {
   /** Every line that it wrote to standard error: its own log. */
   readonly logLines: string[] = []
   stdout = ''
+  readonly #lines = new Watch()
 
   /** The secure port. */
   port = 0
@@ -30,6 +32,7 @@ export class ProxyProcess {
       const lines = createInterface({ input: child.stderr as NodeJS.ReadableStream })
       lines.on('line', (line) => {
         proxy.logLines.push(line)
+        proxy.#lines.changed()
         if (!line.includes('"msg":"serving"')) return
         proxy.port = (JSON.parse(line) as { port: number }).port
         resolve()
@@ -43,6 +46,13 @@ export class ProxyProcess {
 
   get url(): string {
     return `https://127.0.0.1:${this.port}`
+  }
+
+  /** Waits for the next line of its log, counted from line `from`, that has the text; answers its number. */
+  async logged(text: string, from = 0): Promise<number> {
+    const find = () => this.logLines.findIndex((line, i) => i >= from && line.includes(text))
+    await this.#lines.until(() => find() >= 0)
+    return find()
   }
 
   /** Sends a signal and answers the exit code (or the signal that ended it). */

@@ -45,7 +45,7 @@ async function startServer(t: Test): Promise<{ server: Server; port: number }> {
 
 function connectionTo(server: string, fields: Partial<ClusterConnection> = {}): ClusterConnection {
   const tls = { ca: ca.cert, rejectUnauthorized: true }
-  return { server: new URL(server), tls, credentials: NO_CREDENTIALS, source: 'test', ...fields }
+  return { server: new URL(server), tls, credentials: NO_CREDENTIALS, source: 'test', files: [], ...fields }
 }
 
 function certificate(current: () => CertificateKeyPair, version: () => number = () => 0) {

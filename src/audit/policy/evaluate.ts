@@ -3,8 +3,14 @@ import type { RequestInfo } from '../../request/request-info.js'
 import type { AuditConfig, Policy, PolicyRule } from './policy.js'
 import { type Mismatch, RuleMatcher } from './rule-matcher.js'
 
+/** Says how requests are recorded. The answer for equal requests is the same object, until the policy changes. */
+export interface Evaluator {
+  /** @param user undefined where nobody could be authenticated */
+  evaluate(user: UserInfo | undefined, info: RequestInfo): AuditConfig
+}
+
 /** A policy, made ready to be asked about every request: k8s.io/apiserver/pkg/audit/policy/checker.go. */
-export class PolicyEvaluator {
+export class PolicyEvaluator implements Evaluator {
   readonly #rules: readonly { readonly matcher: RuleMatcher; readonly config: AuditConfig }[]
   readonly #default: AuditConfig
 

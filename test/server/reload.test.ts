@@ -64,7 +64,12 @@ async function start(t: Test, options: Partial<StandInOptions> = {}) {
     pki,
     file: (name: string) => join(standIn.dir, name),
     /** Does it under load, waits for the line, and sees that no request failed. */
-    async underLoad(t: Test, change: () => void, line = RELOADED, as = () => standIn.as()): Promise<void> {
+    underLoad: async (
+      t: Test,
+      change: () => void,
+      line = RELOADED,
+      as = () => standIn.as(),
+    ): Promise<void> => {
       const load = new Load(as)
       const from = proxy.logLines.length
       change()
@@ -75,7 +80,7 @@ async function start(t: Test, options: Partial<StandInOptions> = {}) {
       await load.stop()
       t.strictSame(load.failures, [])
     },
-    async metric(name: string, file: string, result?: string): Promise<number> {
+    metric: async (name: string, file: string, result?: string): Promise<number> => {
       const [res] = (await once(get(`http://127.0.0.1:${metricsPort}/metrics`), 'response')) as [
         IncomingMessage,
       ]

@@ -149,6 +149,14 @@ export const FLAGS = [
     help: `Address to serve the proxy's own /healthz, /livez and /readyz on, without TLS: ${ADDRESS}`,
   },
   {
+    name: 'readyz-audit-grace-period',
+    type: 'duration',
+    default: 300_000,
+    group: 'Health and metrics',
+    validate: notNegative,
+    help: 'How long an audit backend may fail to store events before /readyz fails.',
+  },
+  {
     name: 'metrics-bind-address',
     type: 'string',
     default: '',

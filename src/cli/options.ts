@@ -64,6 +64,8 @@ export interface Options {
   }
   readonly shutdown: { readonly delayDuration: number; readonly timeout: number }
   readonly healthz: Address | undefined
+  /** For how long an audit backend may fail and the proxy still be ready. */
+  readonly readyAuditGracePeriod: number
   readonly metrics: Address | undefined
   readonly log: { readonly level: LogLevel; readonly format: LogFormat }
 }
@@ -106,6 +108,7 @@ export function newOptions(settings: Settings, context: OptionsContext): Options
       timeout: values.get('shutdown-timeout'),
     },
     healthz: address(values, 'healthz-bind-address'),
+    readyAuditGracePeriod: values.get('readyz-audit-grace-period'),
     metrics: address(values, 'metrics-bind-address'),
     log: {
       level: values.choice('log-level', LOG_LEVELS),

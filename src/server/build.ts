@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Logger } from 'pino'
 import { Registry } from 'prom-client'
+import { DeliveryHealth } from '../audit/backend/delivery-health.js'
 import { newAuditBackend } from '../audit/backend/build.js'
 import type { Backend } from '../audit/backend/backend.js'
 import { Captures } from '../audit/capture/body-capture.js'
@@ -25,6 +26,13 @@ import { ReloadMetrics } from '../live/metrics.js'
 import { Reloader } from '../live/reloader.js'
 import { LiveUpstream } from '../upstream/live-upstream.js'
 import type { ReviewClient } from '../upstream/reviews.js'
+import type { HealthCheck } from './health.js'
+import {
+  certificateExpiryCheck,
+  showCertificateExpiry,
+  UpstreamCheck,
+  type ShownCertificate,
+} from './health-checks.js'
 import { Proxy } from './proxy.js'
 import { ServingTLS } from './serving-tls.js'
 
@@ -53,10 +61,27 @@ export async function newProxy(options: Options, log: Logger): Promise<Proxy> {
     { kubeconfig, proxyClientCert, authenticationKubeconfig: authentication.kubeconfig },
     log,
   )
+  const shownCertificates = (): ShownCertificate[] => {
+    const frontProxy = connections.frontProxyCertificate
+    return [
+      { name: 'tls-cert-file', certificate: tls.certificate },
+      ...(frontProxy === undefined ? [] : [{ name: 'proxy-client-cert-file', certificate: frontProxy }]),
+    ]
+  }
+  showCertificateExpiry(registry, shownCertificates)
   const reloader = new Reloader(log, new ReloadMetrics(registry))
   if (policy instanceof LivePolicy) reloader.add([policy])
   reloader.add([...tls.reloadables(), ...connections.reloadables()])
-  const backend = (await newAuditBackend(audit, { log, metrics })) ?? noBackend()
+  const readyChecks: HealthCheck[] = [
+    new UpstreamCheck(() => connections.bare),
+    certificateExpiryCheck(shownCertificates),
+  ]
+  const health = (plugin: string): DeliveryHealth => {
+    const delivery = new DeliveryHealth(options.readyAuditGracePeriod)
+    readyChecks.push({ name: `audit-backend-${plugin}`, check: () => delivery.problem() })
+    return delivery
+  }
+  const backend = (await newAuditBackend(audit, { log, metrics, health })) ?? noBackend()
   return new Proxy({
     serving: {
       bindAddress: serving.bindAddress,
@@ -81,6 +106,7 @@ export async function newProxy(options: Options, log: Logger): Promise<Proxy> {
     registry,
     log,
     healthz: options.healthz,
+    readyChecks,
     metricsAddress: options.metrics,
     shutdownDelay: options.shutdown.delayDuration,
     shutdownTimeout: options.shutdown.timeout,

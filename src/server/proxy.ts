@@ -10,7 +10,8 @@ import type { Reloader } from '../live/reloader.js'
 import type { ReviewClient } from '../upstream/reviews.js'
 import type { Upstream } from '../upstream/upstream.js'
 import { RequestHandler } from './handler.js'
-import { healthPage, StatusListener, type HealthCheck, type Page } from './health.js'
+import { healthPages, StatusListener, type HealthCheck, type ListenAddress, type Page } from './health.js'
+import { PING } from './health-checks.js'
 import { InFlight } from './in-flight.js'
 import { Listener, type ListenerOptions } from './listener.js'
 import type { ServingMaterial, ServingTLS } from './serving-tls.js'
@@ -28,8 +29,10 @@ export interface ProxyParts {
   readonly metrics: AuditMetrics
   readonly registry: Registry
   readonly log: Logger
-  readonly healthz?: { host: string; port: number } | undefined
-  readonly metricsAddress?: { host: string; port: number } | undefined
+  readonly healthz?: ListenAddress | undefined
+  readonly metricsAddress?: ListenAddress | undefined
+  /** What /readyz asks besides whether the proxy is shutting down. */
+  readonly readyChecks: readonly HealthCheck[]
   /** Milliseconds to go on serving, but not ready, after shutdown has begun. */
   readonly shutdownDelay: number
   /** Milliseconds, after that, for requests under way and for buffered events. */
@@ -114,10 +117,9 @@ export class Proxy {
     await parts.closeUpstream()
   }
 
-  private statusPages(): Map<{ host: string; port: number }, Map<string, Page>> {
-    const { healthz, metricsAddress, registry } = this.parts
-    const listeners = new Map<{ host: string; port: number }, Map<string, Page>>()
-    const ping: HealthCheck = { name: 'ping', check: () => undefined }
+  private statusPages(): Map<ListenAddress, Map<string, Page>> {
+    const { healthz, metricsAddress, registry, readyChecks, log } = this.parts
+    const listeners = new Map<ListenAddress, Map<string, Page>>()
     const serving: HealthCheck = {
       name: 'shutdown',
       check: () => (this.shuttingDown ? 'the proxy is shutting down' : undefined),
@@ -126,25 +128,18 @@ export class Proxy {
       listeners.set(
         healthz,
         new Map([
-          ['/healthz', healthPage('healthz', [ping])],
-          ['/livez', healthPage('livez', [ping])],
-          ['/readyz', healthPage('readyz', [ping, serving])],
+          ...healthPages('healthz', [PING], log),
+          ...healthPages('livez', [PING], log),
+          ...healthPages('readyz', [PING, ...readyChecks, serving], log),
         ]),
       )
     }
     if (metricsAddress !== undefined) {
-      listeners.set(
-        metricsAddress,
-        new Map([
-          [
-            '/metrics',
-            async (_req, res) => {
-              const text = await registry.metrics()
-              res.writeHead(200, { 'Content-Type': registry.contentType }).end(text)
-            },
-          ],
-        ]),
-      )
+      const metrics: Page = async (_req, res) => {
+        const text = await registry.metrics()
+        res.writeHead(200, { 'Content-Type': registry.contentType }).end(text)
+      }
+      listeners.set(metricsAddress, new Map([['/metrics', metrics]]))
     }
     return listeners
   }

@@ -57,6 +57,11 @@ export class LiveUpstream {
     this.upstream = new Upstream(() => cluster.bare, asserter)
   }
 
+  /** Connections of now that carry no credential of the proxy's. */
+  get bare(): UpstreamConnections {
+    return this.#cluster.bare
+  }
+
   /** The front-proxy certificate in use, for its expiry; undefined without one. */
   get frontProxyCertificate(): X509Certificate | undefined {
     return this.#frontProxy?.certificate

@@ -113,6 +113,7 @@ void t.test('without flags that are not needed: kube-apiserver’s defaults', (t
     },
     shutdown: { delayDuration: 0, timeout: 60_000 },
     healthz: undefined,
+    readyAuditGracePeriod: 300_000,
     metrics: undefined,
     log: { level: 'info', format: 'json' },
   })
@@ -147,7 +148,12 @@ void t.test('every flag arrives where it belongs', (t) => {
     ...['--audit-webhook-version=audit.k8s.io/v1alpha1', '--audit-webhook-batch-throttle-enable=false'],
     ...['--audit-webhook-spool-directory=s', '--audit-webhook-spool-max-size=13', '--audit-redact=false'],
     ...['--audit-max-body-size=14', '--audit-max-capture-memory=15', '--shutdown-delay-duration=16ms'],
-    ...['--shutdown-timeout=17ms', '--healthz-bind-address=[::1]:18', '--metrics-bind-address=:19'],
+    ...[
+      '--shutdown-timeout=17ms',
+      '--healthz-bind-address=[::1]:18',
+      '--metrics-bind-address=:19',
+      '--readyz-audit-grace-period=20ms',
+    ],
     ...['--log-level=debug', '--log-format=text'],
   ])
   t.match(given, {
@@ -195,6 +201,7 @@ void t.test('every flag arrives where it belongs', (t) => {
     },
     shutdown: { delayDuration: 16, timeout: 17 },
     healthz: { host: '::1', port: 18 },
+    readyAuditGracePeriod: 20,
     metrics: { host: '', port: 19 },
     log: { level: 'debug', format: 'text' },
   })

@@ -9,6 +9,7 @@ import type { AuditMetrics } from '../metrics.js'
 import type { Backend } from './backend.js'
 import { IgnoreErrorsBackend } from './blocking.js'
 import { BUFFERED_PLUGIN, BufferedBackend } from './buffered.js'
+import { watchOutput, type DeliveryHealth } from './delivery-health.js'
 import { Backups } from './log-backups.js'
 import { LogFile } from './log-file.js'
 import { standardOutput, type LogOutput } from './log-output.js'
@@ -27,6 +28,8 @@ import { newWebhookBackend } from './webhook.js'
 export interface AuditBackendDeps {
   readonly log: Logger
   readonly metrics: AuditMetrics
+  /** The health of the plugin `log` or `webhook`, which the backend keeps up to date. */
+  readonly health?: (plugin: string) => DeliveryHealth
 }
 
 interface Deps extends AuditBackendDeps {
@@ -81,7 +84,9 @@ async function newLog(options: AuditLogOptions, deps: Deps): Promise<Backend> {
   const output = path === '-' ? standardOutput() : await openLogFile(options, errors)
   // In batch mode the buffer bounds what waits.
   const maxPending = mode === 'batch' ? Infinity : undefined
-  const log = new LogBackend(output, encode, errors, deps.metrics, maxPending)
+  const health = deps.health?.(LOG_PLUGIN)
+  const watched = health === undefined ? output : watchOutput(output, health)
+  const log = new LogBackend(watched, encode, errors, deps.metrics, maxPending)
   return inMode(truncated(log, options, encode, deps), LOG_PLUGIN, options, LOG_IN_FLIGHT, deps)
 }
 
@@ -90,7 +95,10 @@ async function newWebhook(options: AuditWebhookOptions, deps: Deps): Promise<Bac
   const { log, metrics } = deps
   const encode: Encode = (event) => encodeEvent(event, version)
   const problems = new PluginErrors(WEBHOOK_PLUGIN, metrics, deps.problems)
-  const client = new WebhookClient(loadKubeconfig(configFile, { log }))
+  const health = deps.health?.(WEBHOOK_PLUGIN)
+  const client = new WebhookClient(loadKubeconfig(configFile, { log }), {
+    onAttempt: (attempt) => (attempt.delivered ? health?.succeeded() : health?.failed(attempt.reason)),
+  })
   const webhookDeps = { client, encode, problems, metrics }
   if (spool.directory === '') {
     const webhook = newWebhookBackend({ initialBackoff }, webhookDeps)

@@ -21,6 +21,8 @@ export interface WebhookClientOptions {
   readonly timeout?: number
   /** How many connections at most; only the blocking modes come near it. Default 128. */
   readonly connections?: number
+  /** Told how each attempt ended that was not abandoned. */
+  readonly onAttempt?: (attempt: Attempt) => void
 }
 
 /** k8s.io/apiserver/pkg/util/webhook/webhook.go defaultRequestTimeout. */
@@ -36,12 +38,14 @@ export class WebhookClient {
   readonly #connection: ClusterConnection
   readonly #pool: Dispatcher
   readonly #timeout: number
+  readonly #onAttempt: ((attempt: Attempt) => void) | undefined
   readonly #path: string
 
   /** @param connection closed with the client */
   constructor(connection: ClusterConnection, options: WebhookClientOptions = {}) {
     this.#connection = connection
     this.#timeout = options.timeout ?? DEFAULT_TIMEOUT
+    this.#onAttempt = options.onAttempt
     this.#pool = newClusterPool(connection, {
       withCredentials: true,
       connections: options.connections ?? DEFAULT_CONNECTIONS,
@@ -64,6 +68,18 @@ export class WebhookClient {
    * @param abandon ends the attempt early
    */
   async send(body: EventListBody, abandon: AbortSignal): Promise<Attempt> {
+    const attempt = await this.#attempt(body, abandon)
+    if (!abandon.aborted) this.#onAttempt?.(attempt)
+    return attempt
+  }
+
+  /** Cuts what is still open. */
+  async close(): Promise<void> {
+    this.#connection.credentials.close()
+    await this.#pool.destroy()
+  }
+
+  async #attempt(body: EventListBody, abandon: AbortSignal): Promise<Attempt> {
     const controller = new AbortController()
     const stop = () => controller.abort(new Error('given up at the shutdown deadline'))
     const timer = setTimeout(() => {
@@ -80,12 +96,6 @@ export class WebhookClient {
       clearTimeout(timer)
       abandon.removeEventListener('abort', stop)
     }
-  }
-
-  /** Cuts what is still open. */
-  async close(): Promise<void> {
-    this.#connection.credentials.close()
-    await this.#pool.destroy()
   }
 
   async #post({ chunks, length }: EventListBody, signal: AbortSignal): Promise<Attempt> {

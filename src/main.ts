@@ -62,7 +62,8 @@ async function run(options: Options, log: Logger): Promise<number> {
     await proxy.shutdown()
     return 1
   }
-  log.info({ address: options.serving.bindAddress, port: proxy.port }, 'serving')
+  const { port, statusPorts } = proxy
+  log.info({ address: options.serving.bindAddress, port, ...statusPorts }, 'serving')
   const signal = await stop
   log.info({ signal }, 'shutting down')
   return shutDown(proxy, log)

@@ -46,7 +46,8 @@ export interface ProxyParts {
 export class Proxy {
   private readonly inFlight = new InFlight()
   private readonly listener: Listener
-  private readonly pages: StatusListener[] = []
+  private readonly healthz: StatusListener | undefined
+  private readonly metrics: StatusListener | undefined
   private shuttingDown = false
 
   constructor(private readonly parts: ProxyParts) {
@@ -66,12 +67,14 @@ export class Proxy {
     })
     this.listener = new Listener({ ...parts.serving, ...parts.tls.material }, handler.handle)
     parts.tls.onChange((material) => this.listener.setMaterial(material))
-    for (const [address, pages] of this.statusPages()) this.pages.push(new StatusListener(address, pages))
+    this.healthz = parts.healthz && this.healthListener(parts.healthz)
+    this.metrics = parts.metricsAddress && metricsListener(parts.metricsAddress, parts.registry)
   }
 
   /** Starts to serve. Rejects where an address cannot be bound. */
   async start(): Promise<void> {
-    for (const page of this.pages) await page.listen()
+    await this.healthz?.listen()
+    await this.metrics?.listen()
     await this.listener.listen()
     this.parts.reloader.start()
   }
@@ -86,9 +89,9 @@ export class Proxy {
     return this.listener.port
   }
 
-  /** The ports of the health and metrics listeners, in that order, as far as they are on. */
-  get statusPorts(): number[] {
-    return this.pages.map((page) => page.port)
+  /** The ports of the health and metrics listeners, as far as they are on. */
+  get statusPorts(): { readonly healthz: number | undefined; readonly metrics: number | undefined } {
+    return { healthz: this.healthz?.port, metrics: this.metrics?.port }
   }
 
   /**
@@ -113,36 +116,32 @@ export class Proxy {
       requests.cancel()
       everything.cancel()
     }
-    for (const page of this.pages) page.close()
+    this.healthz?.close()
+    this.metrics?.close()
     await parts.closeUpstream()
   }
 
-  private statusPages(): Map<ListenAddress, Map<string, Page>> {
-    const { healthz, metricsAddress, registry, readyChecks, log } = this.parts
-    const listeners = new Map<ListenAddress, Map<string, Page>>()
+  private healthListener(address: ListenAddress): StatusListener {
+    const { readyChecks, log } = this.parts
     const serving: HealthCheck = {
       name: 'shutdown',
       check: () => (this.shuttingDown ? 'the proxy is shutting down' : undefined),
     }
-    if (healthz !== undefined) {
-      listeners.set(
-        healthz,
-        new Map([
-          ...healthPages('healthz', [PING], log),
-          ...healthPages('livez', [PING], log),
-          ...healthPages('readyz', [PING, ...readyChecks, serving], log),
-        ]),
-      )
-    }
-    if (metricsAddress !== undefined) {
-      const metrics: Page = async (_req, res) => {
-        const text = await registry.metrics()
-        res.writeHead(200, { 'Content-Type': registry.contentType }).end(text)
-      }
-      listeners.set(metricsAddress, new Map([['/metrics', metrics]]))
-    }
-    return listeners
+    const pages = [
+      ...healthPages('healthz', [PING], log),
+      ...healthPages('livez', [PING], log),
+      ...healthPages('readyz', [PING, ...readyChecks, serving], log),
+    ]
+    return new StatusListener(address, new Map(pages))
   }
+}
+
+function metricsListener(address: ListenAddress, registry: Registry): StatusListener {
+  const metrics: Page = async (_req, res) => {
+    const text = await registry.metrics()
+    res.writeHead(200, { 'Content-Type': registry.contentType }).end(text)
+  }
+  return new StatusListener(address, new Map([['/metrics', metrics]]))
 }
 
 function delay(ms: number): Promise<void> {

@@ -5,18 +5,16 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { freePort } from '../support/proxy-process.js'
 import { sendJSON, StandIn, type StandInOptions } from '../support/stand-in.js'
 
 async function start(t: Test, options: Partial<StandInOptions> = {}) {
-  const [port, metricsPort] = [await freePort(), await freePort()]
   const answer = { status: 200 }
   const standIn = await StandIn.start({
     upstream: (_req, res) => sendJSON(res, answer.status, {}),
     ...options,
     flags: [
-      `--healthz-bind-address=127.0.0.1:${port}`,
-      `--metrics-bind-address=127.0.0.1:${metricsPort}`,
+      '--healthz-bind-address=127.0.0.1:0',
+      '--metrics-bind-address=127.0.0.1:0',
       ...(options.flags ?? []),
     ],
   })
@@ -25,12 +23,12 @@ async function start(t: Test, options: Partial<StandInOptions> = {}) {
     const [res] = (await once(get(`http://127.0.0.1:${port}${path}`), 'response')) as [IncomingMessage]
     return { status: res.statusCode, body: await text(res), type: res.headers['content-type'] }
   }
-  const page = (path: string) => fetch(port, path)
+  const page = (path: string) => fetch(standIn.proxy.healthzPort, path)
   return {
     standIn,
     answer,
     page,
-    metrics: async () => (await fetch(metricsPort, '/metrics')).body,
+    metrics: async () => (await fetch(standIn.proxy.metricsPort, '/metrics')).body,
     /** Asks until the page has that status. */
     becomes: async (path: string, status: number) => {
       for (const until = Date.now() + 20_000; Date.now() < until; await sleep(50)) {
@@ -127,7 +125,7 @@ await t.test('an audit backend that fails for longer than it may', async (t) => 
   const webhook = join(dir, 'webhook.yaml')
   writeFileSync(
     webhook,
-    `{clusters: [{name: r, cluster: {server: "http://127.0.0.1:${await freePort()}"}}],
+    `{clusters: [{name: r, cluster: {server: "http://127.0.0.1:1"}}],
       contexts: [{name: r, context: {cluster: r}}], current-context: r}`,
   )
   const { standIn, page, becomes } = await start(t, {

@@ -9,7 +9,6 @@ import { connect } from 'node:tls'
 import t, { type Test } from 'tap'
 import { readAuditLog } from '../support/audit-log.js'
 import { PKI, type Issued } from '../support/pki.js'
-import { freePort } from '../support/proxy-process.js'
 import { sendJSON, StandIn, type StandInOptions } from '../support/stand-in.js'
 
 const POLICY = (level: string) => `apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: ${level}}]\n`
@@ -50,11 +49,10 @@ class Load {
 }
 
 async function start(t: Test, options: Partial<StandInOptions> = {}) {
-  const metricsPort = await freePort()
   const standIn = await StandIn.start({
     upstream: (_req, res) => sendJSON(res, 200, { kind: 'PodList' }),
     ...options,
-    flags: [`--metrics-bind-address=127.0.0.1:${metricsPort}`, ...(options.flags ?? [])],
+    flags: ['--metrics-bind-address=127.0.0.1:0', ...(options.flags ?? [])],
   })
   t.teardown(() => standIn.stop())
   const { proxy, pki } = standIn
@@ -81,7 +79,7 @@ async function start(t: Test, options: Partial<StandInOptions> = {}) {
       t.strictSame(load.failures, [])
     },
     metric: async (name: string, file: string, result?: string): Promise<number> => {
-      const [res] = (await once(get(`http://127.0.0.1:${metricsPort}/metrics`), 'response')) as [
+      const [res] = (await once(get(`http://127.0.0.1:${proxy.metricsPort}/metrics`), 'response')) as [
         IncomingMessage,
       ]
       const labels = result === undefined ? `file="${file}"` : `file="${file}",result="${result}"`

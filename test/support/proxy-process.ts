@@ -16,6 +16,9 @@ export class ProxyProcess {
 
   /** The secure port. */
   port = 0
+  /** The ports of --healthz-bind-address and --metrics-bind-address; 0 where they are off. */
+  readonly healthzPort: number = 0
+  readonly metricsPort: number = 0
 
   private constructor(readonly child: ChildProcess) {}
 
@@ -34,7 +37,8 @@ export class ProxyProcess {
         proxy.logLines.push(line)
         proxy.#lines.changed()
         if (!line.includes('"msg":"serving"')) return
-        proxy.port = (JSON.parse(line) as { port: number }).port
+        const { port, healthz, metrics } = JSON.parse(line) as Record<string, number>
+        Object.assign(proxy, { port, healthzPort: healthz ?? 0, metricsPort: metrics ?? 0 })
         resolve()
       })
       child.once('exit', (code, signal) => {

@@ -4,10 +4,12 @@ import type { Logger } from 'pino'
 import { parseCommandLine, usageError, USAGE_EXIT_CODE, type Command } from './cli/commands.js'
 import type { Options } from './cli/options.js'
 import { demoCommand } from './cli/demo-command.js'
-import { ConfigError, errorMessage } from './errors.js'
+import { ConfigError } from './errors.js'
 import { newLogger } from './log.js'
 import { newProxy } from './server/build.js'
-import type { Proxy } from './server/proxy.js'
+import { Service } from './service.js'
+import { inheritedSockets } from './systemd/listen-fds.js'
+import { SystemdService } from './systemd/service.js'
 
 const COMMANDS: readonly Command[] = [demoCommand]
 
@@ -47,32 +49,20 @@ async function run(options: Options, log: Logger): Promise<number> {
   // A bug outside of any request: nobody knows what state it left behind, but other requests are not to blame for it.
   process.on('uncaughtException', (err) => log.error({ err }, 'uncaught exception'))
   process.on('unhandledRejection', (err) => log.error({ err }, 'unhandled rejection'))
-  const building = newProxy(options, log)
-  const reload = () =>
-    building.then(
-      (proxy) => proxy.reload(),
-      () => {},
-    )
-  process.on('SIGHUP', () => void reload())
-  const proxy = await building
-  try {
-    await proxy.start()
-  } catch (err) {
-    log.error(`cannot listen: ${errorMessage(err)}`)
-    await proxy.shutdown()
-    return 1
-  }
-  const { port, statusPorts } = proxy
-  log.info({ address: options.serving.bindAddress, port, ...statusPorts }, 'serving')
-  const signal = await stop
-  log.info({ signal }, 'shutting down')
-  return shutDown(proxy, log)
+  const building = newService(options, log)
+  process.on('SIGHUP', () => {
+    building.then((service) => service.reload()).catch(() => {})
+  })
+  const service = await building
+  if (!(await service.start())) return 1
+  log.info({ signal: await stop }, 'shutting down')
+  await service.shutdown()
+  return 0
 }
 
-async function shutDown(proxy: Proxy, log: Logger): Promise<number> {
-  await proxy.shutdown()
-  log.info('stopped')
-  return 0
+async function newService(options: Options, log: Logger): Promise<Service> {
+  const proxy = await newProxy(options, log, inheritedSockets(process.env, process.pid))
+  return new Service(proxy, new SystemdService(process.env, () => proxy.isHealthy(), log), log)
 }
 
 /** The first SIGTERM or SIGINT; the second one ends the process at once. */

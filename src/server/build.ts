@@ -26,6 +26,7 @@ import { ReloadMetrics } from '../live/metrics.js'
 import { Reloader } from '../live/reloader.js'
 import { LiveUpstream } from '../upstream/live-upstream.js'
 import type { ReviewClient } from '../upstream/reviews.js'
+import type { InheritedSockets } from '../systemd/listen-fds.js'
 import type { HealthCheck } from './health.js'
 import {
   certificateExpiryCheck,
@@ -44,9 +45,14 @@ const RECORD_NOTHING = new PolicyEvaluator({ omitStages: [], omitManagedFields: 
 
 /**
  * The proxy that the options describe, ready to start. Every file that they name is read here.
+ * @param sockets take the places of addresses
  * @throws ConfigError
  */
-export async function newProxy(options: Options, log: Logger): Promise<Proxy> {
+export async function newProxy(
+  options: Options,
+  log: Logger,
+  sockets: InheritedSockets = {},
+): Promise<Proxy> {
   const { audit, authentication, serving } = options
   const registry = new Registry()
   const metrics = new AuditMetrics(registry)
@@ -85,6 +91,7 @@ export async function newProxy(options: Options, log: Logger): Promise<Proxy> {
   return new Proxy({
     serving: {
       bindAddress: serving.bindAddress,
+      fd: sockets.secure,
       port: serving.port,
       minVersion: serving.minVersion,
       ciphers: serving.ciphers,
@@ -105,9 +112,9 @@ export async function newProxy(options: Options, log: Logger): Promise<Proxy> {
     metrics,
     registry,
     log,
-    healthz: options.healthz,
+    healthz: sockets.healthz === undefined ? options.healthz : { fd: sockets.healthz },
     readyChecks,
-    metricsAddress: options.metrics,
+    metricsAddress: sockets.metrics === undefined ? options.metrics : { fd: sockets.metrics },
     shutdownDelay: options.shutdown.delayDuration,
     shutdownTimeout: options.shutdown.timeout,
     reloader,

@@ -2,8 +2,7 @@ import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import { constants } from 'node:crypto'
-import type { Socket } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import { connect, type AddressInfo, type Socket } from 'node:net'
 import type { SecureContextOptions, SecureVersion, TLSSocket } from 'node:tls'
 import type { ServeRequest } from '../request/client.js'
 import { Http2Sessions } from './http2-session.js'
@@ -13,6 +12,8 @@ import { UpgradeResponse } from './upgrade.js'
 
 export interface ListenerOptions extends ServingMaterial {
   readonly bindAddress: string
+  /** A descriptor that listens already; then bindAddress and port say nothing. */
+  readonly fd?: number | undefined
   /** 0 takes a free port. */
   readonly port: number
   readonly minVersion?: SecureVersion | undefined
@@ -77,13 +78,37 @@ export class Listener {
 
   /** Rejects where the address cannot be bound. */
   async listen(): Promise<void> {
-    this.server.listen({ host: this.options.bindAddress, port: this.options.port, backlog: 4096 })
+    const { fd, bindAddress, port } = this.options
+    this.server.listen(fd === undefined ? { host: bindAddress, port, backlog: 4096 } : { fd })
     await once(this.server, 'listening')
+  }
+
+  /** The IP address that it listens on. */
+  get address(): string {
+    return (this.server.address() as AddressInfo).address
   }
 
   /** The port that it listens on. */
   get port(): number {
     return (this.server.address() as AddressInfo).port
+  }
+
+  /** Whether a new connection can be made: false where descriptors have run out, say. Takes a second at most. */
+  acceptsConnections(): Promise<boolean> {
+    const address = this.server.address() as AddressInfo | null
+    if (address === null) return Promise.resolve(false)
+    const host =
+      address.address === '::' ? '::1' : address.address === '0.0.0.0' ? '127.0.0.1' : address.address
+    return new Promise((resolve) => {
+      const socket = connect({ host, port: address.port, timeout: 1000 })
+      const done = (accepts: boolean): void => {
+        socket.destroy()
+        resolve(accepts)
+      }
+      socket.once('connect', () => done(true))
+      socket.once('timeout', () => done(false))
+      socket.once('error', () => done(false))
+    })
   }
 
   /** Takes no new connections, and closes those that idle. Requests under way go on. */

@@ -84,6 +84,16 @@ export class Proxy {
     return this.parts.reloader.reloadAll()
   }
 
+  /** Whether the secure port takes connections, for a watchdog. */
+  isHealthy(): Promise<boolean> {
+    return this.listener.acceptsConnections()
+  }
+
+  /** The IP address of the secure port. */
+  get address(): string {
+    return this.listener.address
+  }
+
   /** The secure port. */
   get port(): number {
     return this.listener.port

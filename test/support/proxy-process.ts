@@ -23,11 +23,26 @@ export class ProxyProcess {
   private constructor(readonly child: ChildProcess) {}
 
   /** Starts it on a free port of 127.0.0.1 and waits until it says that it serves. Throws with its log where it exits. */
-  static async start(flags: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<ProxyProcess> {
+  static async start(
+    flags: readonly string[],
+    env: NodeJS.ProcessEnv = {},
+    /** Descriptors of sockets that it inherits, as from systemd. */
+    sockets: readonly number[] = [],
+  ): Promise<ProxyProcess> {
+    // The shell is replaced by the proxy, which so has its process id.
+    const activated = sockets.length > 0 ? ['sh', '-c', 'LISTEN_PID=$$ exec "$@"', 'sh'] : []
+    const [command = '', ...args] = [...activated, process.execPath, BIN]
     const child = spawn(
-      process.execPath,
-      [BIN, '--bind-address=127.0.0.1', '--secure-port=0', '--log-format=json', ...flags],
-      { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } },
+      command,
+      [...args, '--bind-address=127.0.0.1', '--secure-port=0', '--log-format=json', ...flags],
+      {
+        stdio: ['ignore', 'pipe', 'pipe', ...sockets],
+        env: {
+          ...process.env,
+          ...(sockets.length > 0 && { LISTEN_FDS: String(sockets.length) }),
+          ...env,
+        },
+      },
     )
     const proxy = new ProxyProcess(child)
     child.stdout?.setEncoding('utf8').on('data', (text: string) => (proxy.stdout += text))

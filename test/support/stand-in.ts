@@ -20,6 +20,9 @@ export interface StandInOptions {
   /** How identities of client certificates go upstream. */
   readonly identity?: 'request-header' | 'impersonation'
   readonly flags?: readonly string[]
+  readonly env?: NodeJS.ProcessEnv
+  /** Descriptors of sockets that the proxy inherits. */
+  readonly sockets?: readonly number[]
 }
 
 /** A review object as the stand-in apiserver receives it. */
@@ -160,7 +163,7 @@ export class StandIn {
         `--proxy-client-key-file=${frontProxy.keyFile}`,
       )
     }
-    this.proxy = await ProxyProcess.start([...flags, ...(options.flags ?? [])])
+    this.proxy = await ProxyProcess.start([...flags, ...(options.flags ?? [])], options.env, options.sockets)
   }
 
   /** TLS options of a client of the proxy. */

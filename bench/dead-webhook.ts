@@ -123,6 +123,7 @@ async function run(isDead: boolean, seconds: number): Promise<Result> {
     load,
     requests,
     memory,
+    cpu,
     peak,
     made: sumOf(end, 'apiserver_audit_event_total'),
     delivered,

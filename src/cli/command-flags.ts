@@ -1,0 +1,87 @@
+import { ConfigError } from '../errors.js'
+import type { Flag, Settings } from './flag.js'
+import { flagSections } from './help.js'
+import { parseArguments } from './pflag.js'
+import type { FlagTypes } from './values.js'
+
+const HELP_FLAG = {
+  name: 'help',
+  shorthand: 'h',
+  type: 'bool',
+  default: false,
+  group: 'Global',
+  help: 'Print this help and exit.',
+} as const satisfies Flag
+
+/** What a command's `--help` says, and the flags that it takes. */
+export interface CommandUsage<F extends readonly Flag[]> {
+  /** `policy check`: what stands behind the program's name, for messages. */
+  readonly name: string
+  /** The line behind "Usage:", without the program's name. */
+  readonly synopsis: string
+  /** What it does, in lines that are wrapped already. */
+  readonly description: string
+  /** Command lines that work, without the program's name. */
+  readonly examples: readonly string[]
+  readonly flags: F
+}
+
+/** The values of a command's flags, with their types. */
+export class CommandFlags<F extends readonly Flag[]> {
+  constructor(
+    private readonly flags: F,
+    private readonly settings: Settings,
+    /** What is no flag, in its order. */
+    readonly args: readonly string[],
+  ) {}
+
+  /** The value that was given, or the default. */
+  get<N extends F[number]['name']>(name: N): FlagTypes[Extract<F[number], { name: N }>['type']] {
+    const given = this.settings.get(name)
+    const value = given === undefined ? this.flags.find((flag) => flag.name === name)?.default : given.value
+    return value as FlagTypes[Extract<F[number], { name: N }>['type']]
+  }
+
+  given(name: F[number]['name']): boolean {
+    return this.settings.has(name)
+  }
+}
+
+/**
+ * Reads a command's arguments. Where they ask for help, prints it on standard output and answers undefined.
+ *
+ * @throws ConfigError
+ */
+export function readCommandFlags<F extends readonly Flag[]>(
+  args: readonly string[],
+  usage: CommandUsage<F>,
+): CommandFlags<F> | undefined {
+  const flags = [...usage.flags, HELP_FLAG]
+  try {
+    const parsed = parseArguments(args, flags)
+    if (parsed.settings.get('help')?.value !== true) {
+      return new CommandFlags(usage.flags, parsed.settings, parsed.args)
+    }
+  } catch (err) {
+    if (!(err instanceof ConfigError)) throw err
+    throw new ConfigError(`${usage.name}: ${err.message}; see kube-audit-proxy ${usage.name} --help`)
+  }
+  process.stdout.write(commandHelp(usage, flags, process.stdout.columns ?? 0))
+  return undefined
+}
+
+function commandHelp(
+  { synopsis, description, examples }: CommandUsage<readonly Flag[]>,
+  flags: readonly Flag[],
+  columns: number,
+): string {
+  const shown = examples.map((example) => `  kube-audit-proxy ${example}\n`).join('')
+  return `${description}
+
+Usage:
+  kube-audit-proxy ${synopsis}
+
+Examples:
+${shown}
+${flagSections(flags, columns)}`
+}

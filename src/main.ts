@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import { parseCommandLine, usageError, USAGE_EXIT_CODE, type Command } from './cli/commands.js'
 import type { Options } from './cli/options.js'
 import { demoCommand } from './cli/demo-command.js'
+import { eventsCommand } from './cli/events-command.js'
 import { kubeconfigCommand } from './cli/kubeconfig-command.js'
 import { policyCommand } from './cli/policy-command.js'
 import { ConfigError } from './errors.js'
@@ -13,7 +14,7 @@ import { Service } from './service.js'
 import { inheritedSockets } from './systemd/listen-fds.js'
 import { SystemdService } from './systemd/service.js'
 
-const COMMANDS: readonly Command[] = [demoCommand, policyCommand, kubeconfigCommand]
+const COMMANDS: readonly Command[] = [demoCommand, eventsCommand, policyCommand, kubeconfigCommand]
 
 /** The whole program. Resolves with the exit code: 0 done, 1 failed while running, 2 bad usage or configuration. */
 async function main(argv: readonly string[]): Promise<number> {

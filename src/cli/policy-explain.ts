@@ -178,7 +178,8 @@ function render({ rules, decidedBy, config }: Explanation, user: UserInfo, info:
     lines.push(`rule ${String(rule).padStart(width)}  ${matches ? 'matches' : 'no     '}  ${reason}`)
   }
   const left = rules.length - asked.length
-  if (left > 0) lines.push(`${left === 1 ? 'The rule' : `The ${left} rules`} after it no longer matter.`)
+  if (left === 1) lines.push('The rule after it no longer matters.')
+  if (left > 1) lines.push(`The ${left} rules after it no longer matter.`)
   return `${lines.join('\n')}\n`
 }
 

@@ -1,24 +1,27 @@
-import { LogFollower } from './follow.js'
-import { formatEvent, type LoggedEvent, type PrintOptions } from './print.js'
+import { followLines } from '../events/follow.js'
+import { formatEvent, type PrintOptions } from '../events/format.js'
+import { parseLoggedEvent } from '../events/logged-event.js'
 
 /** How long to wait for an event before we take it that the policy leaves it out, in milliseconds. */
 const PATIENCE_MS = 2_000
 
+/** How often the log is looked at, in milliseconds. */
+const INTERVAL_MS = 25
+
 /** Shows the audit log as it grows, and knows which requests it has told of. */
 export class AuditView {
-  readonly #follower: LogFollower
+  readonly #following: Promise<void>
+  readonly #end = new AbortController()
   readonly #seen = new Set<string>()
   readonly #waiting = new Map<string, () => void>()
 
-  constructor(file: string, print: (line: string) => void, options: PrintOptions) {
-    this.#follower = new LogFollower(file, (line) => {
-      const event = parseEvent(line)
-      if (event === undefined) return print(line)
-      print(formatEvent(event, options))
-      const key = `${event.auditID} ${event.stage}`
-      this.#seen.add(key)
-      this.#waiting.get(key)?.()
-    })
+  constructor(
+    file: string,
+    private readonly print: (line: string) => void,
+    private readonly options: PrintOptions,
+  ) {
+    this.#following = this.#follow(file)
+    this.#following.catch(() => undefined) // told by close()
   }
 
   /** Waits until an event of that request at that stage has been shown. False when it does not come in two seconds. */
@@ -46,15 +49,25 @@ export class AuditView {
     })
   }
 
-  close(): Promise<void> {
-    return this.#follower.close()
+  /** Shows what is left. Rejects where the log could not be read. */
+  async close(): Promise<void> {
+    this.#end.abort()
+    await this.#following
   }
-}
 
-function parseEvent(line: string): (LoggedEvent & { readonly auditID: string }) | undefined {
-  try {
-    return JSON.parse(line) as LoggedEvent & { readonly auditID: string }
-  } catch {
-    return undefined
+  async #follow(file: string): Promise<void> {
+    const options = { from: 'start', interval: INTERVAL_MS, signal: this.#end.signal } as const
+    for await (const lines of followLines(file, options)) {
+      for (const line of lines) if (line !== undefined && line !== '') this.#show(line)
+    }
+  }
+
+  #show(line: string): void {
+    const event = parseLoggedEvent(line)
+    if (event === undefined) return this.print(line)
+    this.print(formatEvent(event, this.options))
+    const key = `${event.auditID} ${event.stage}`
+    this.#seen.add(key)
+    this.#waiting.get(key)?.()
   }
 }

@@ -37,6 +37,36 @@ export function backupName(filename: string, time: Date): string {
   return `${basename(filename, ext)}-${timestamp}${ext}`
 }
 
+/** All rotated files of a log, the newest first. */
+async function listBackups(path: string): Promise<Backup[]> {
+  const ext = extname(path)
+  const prefix = basename(path, ext) + '-'
+  const backups: Backup[] = []
+  for (const name of await readdir(dirname(path))) {
+    const compressed = name.endsWith(ext + GZIP)
+    const suffix = compressed ? ext + GZIP : ext
+    if (!name.startsWith(prefix) || !name.endsWith(suffix)) continue
+    const match = TIMESTAMP.exec(name.slice(prefix.length, name.length - suffix.length))
+    if (match === null) continue
+    const time = Date.parse(`${match[1]}:${match[2]}:${match[3]}Z`)
+    if (!Number.isNaN(time)) backups.push({ name, time, compressed })
+  }
+  return backups.sort((a, b) => b.time - a.time)
+}
+
+/**
+ * The paths of the rotated files of a log, the oldest first. Of a file that is just being compressed only the
+ * uncompressed form is named. Rejects where the directory cannot be read.
+ */
+export async function backupPaths(path: string): Promise<string[]> {
+  const backups = await listBackups(path)
+  const plain = new Set(backups.filter(({ compressed }) => !compressed).map(({ time }) => time))
+  return backups
+    .filter(({ compressed, time }) => !compressed || !plain.has(time))
+    .reverse()
+    .map(({ name }) => join(dirname(path), name))
+}
+
 /**
  * The rotated files of one log: compresses and prunes them beside the log that is being written, as lumberjack's
  * millRunOnce does. Only files with a name that backupName made, with or without `.gz`, are touched.
@@ -79,7 +109,7 @@ export class Backups {
     while (this.#again && !this.#stop.signal.aborted) {
       this.#again = false
       await this.#guard(async () => {
-        const kept = await this.#prune(await this.#list())
+        const kept = await this.#prune(await listBackups(this.#path))
         if (!this.#options.compress) return
         for (const backup of kept) await this.#guard(() => this.#compress(backup))
       })
@@ -94,23 +124,6 @@ export class Backups {
     } catch (err) {
       if (!this.#stop.signal.aborted && !isGone(err)) this.#trouble(errorMessage(err))
     }
-  }
-
-  /** All rotated files, the newest first. */
-  async #list(): Promise<Backup[]> {
-    const ext = extname(this.#path)
-    const prefix = basename(this.#path, ext) + '-'
-    const backups: Backup[] = []
-    for (const name of await readdir(dirname(this.#path))) {
-      const compressed = name.endsWith(ext + GZIP)
-      const suffix = compressed ? ext + GZIP : ext
-      if (!name.startsWith(prefix) || !name.endsWith(suffix)) continue
-      const match = TIMESTAMP.exec(name.slice(prefix.length, name.length - suffix.length))
-      if (match === null) continue
-      const time = Date.parse(`${match[1]}:${match[2]}:${match[3]}Z`)
-      if (!Number.isNaN(time)) backups.push({ name, time, compressed })
-    }
-    return backups.sort((a, b) => b.time - a.time)
   }
 
   /** Removes what is too old or too many, and returns the rest. */

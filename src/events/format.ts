@@ -1,23 +1,8 @@
-/** The fields of a line of the audit log that a reader looks at first. */
-export interface LoggedEvent {
-  readonly level: string
-  readonly stage: string
-  readonly requestURI: string
-  readonly verb: string
-  readonly user: { readonly username?: string }
-  readonly impersonatedUser?: { readonly username?: string }
-  readonly objectRef?: {
-    readonly resource?: string
-    readonly namespace?: string
-    readonly name?: string
-    readonly subresource?: string
-  }
-  readonly responseStatus?: { readonly code?: number }
-  readonly requestReceivedTimestamp: string
-  readonly stageTimestamp: string
-}
+import type { LoggedEvent } from './logged-event.js'
 
 export interface PrintOptions {
+  /** Whether to show the date before the time of day. */
+  readonly date?: boolean
   /** Whether to use the terminal's colours. */
   readonly color: boolean
 }
@@ -36,12 +21,12 @@ const RED = '\x1b[31m'
  * One event as one line: time (UTC), stage, level, user, verb, object, status code, time since the request came.
  * Control characters in what a client sent are escaped: they must not reach the terminal.
  */
-export function formatEvent(event: LoggedEvent, { color }: PrintOptions): string {
+export function formatEvent(event: LoggedEvent, { color, date = false }: PrintOptions): string {
   const paint = (code: string, text: string) => (color && code !== '' ? `${code}${text}${RESET}` : text)
   const column = (text: string, width: number) => escapeControls(text).padEnd(width)
   const code = event.responseStatus?.code
   return [
-    paint(DIM, column(event.stageTimestamp.slice(11, 23), WIDTH.time)),
+    paint(DIM, column(timeText(event.stageTimestamp, date), WIDTH.time)),
     paint(DIM, column(event.stage, WIDTH.stage)),
     paint(DIM, column(event.level, WIDTH.level)),
     paint(BOLD, column(userText(event), WIDTH.user)),
@@ -55,6 +40,11 @@ export function formatEvent(event: LoggedEvent, { color }: PrintOptions): string
 /** Whether to colour what is written to a stream: at a terminal, unless NO_COLOR is set (https://no-color.org). */
 export function wantsColor(isTTY: boolean | undefined, env: NodeJS.ProcessEnv): boolean {
   return isTTY === true && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb'
+}
+
+function timeText(timestamp: string, date: boolean): string {
+  const time = timestamp.slice(11, 23)
+  return date ? `${timestamp.slice(0, 10)} ${time}` : time
 }
 
 /** `bob`, or `alice as bob`. */
@@ -91,7 +81,8 @@ function microseconds(timestamp: string): number {
   return Date.parse(timestamp.replace(/\.\d+/, '')) * 1000 + Number(fraction.padEnd(6, '0'))
 }
 
-function escapeControls(text: string): string {
+/** Control characters, and those that turn the direction of text, as \\uXXXX. */
+export function escapeControls(text: string): string {
   // eslint-disable-next-line no-control-regex -- these are what we look for
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (c) => {
     return `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { formatEvent, wantsColor, type LoggedEvent } from '../../src/demo/print.js'
+import { formatEvent, wantsColor } from '../../src/events/format.js'
+import type { LoggedEvent } from '../../src/events/logged-event.js'
 
 const event: LoggedEvent = {
   level: 'Metadata',

@@ -4,13 +4,15 @@ import type { StandIn } from './stand-in.js'
 
 export type Fields = readonly (readonly [string, string])[]
 
-const [DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY] = [0, 1, 3, 4, 7] as const
+const [DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY] = [0, 1, 3, 4, 6, 7] as const
 const [END_STREAM, END_HEADERS] = [1, 4]
 
 /** HTTP/2 frames written as a test wants them, which a client library would refuse to send or would tidy up. */
 export class RawHttp2 {
   /** What the proxy ended the session with. */
   goAwayCode: number | undefined
+
+  readonly #frames = this.#read()
 
   private constructor(readonly socket: TLSSocket) {}
 
@@ -47,22 +49,36 @@ export class RawHttp2 {
     this.#frame(RST_STREAM, 0, stream, payload)
   }
 
-  /** What comes first: an answer, a reset stream, or the end of the session. */
-  async outcome(): Promise<'answered' | 'reset' | 'closed'> {
+  ping(): void {
+    this.#frame(PING, 0, 0, Buffer.alloc(8))
+  }
+
+  /** What comes next: an answer, a reset stream, the answer to a ping, or the end of the session. */
+  async outcome(): Promise<'answered' | 'reset' | 'pong' | 'closed'> {
+    for (;;) {
+      const next = await this.#frames.next()
+      if (next.done === true) return 'closed'
+      const frame = next.value
+      if (frame[3] === HEADERS) return 'answered'
+      if (frame[3] === RST_STREAM) return 'reset'
+      if (frame[3] === PING) return 'pong'
+      if (frame[3] === GOAWAY) {
+        this.goAwayCode = frame.readUInt32BE(13)
+        return 'closed'
+      }
+    }
+  }
+
+  async *#read(): AsyncGenerator<Buffer, void> {
     let received: Buffer = Buffer.alloc(0)
     for await (const chunk of this.socket) {
       received = Buffer.concat([received, chunk as Buffer])
       while (received.length >= 9 && received.length >= 9 + received.readUIntBE(0, 3)) {
-        if (received[3] === HEADERS) return 'answered'
-        if (received[3] === RST_STREAM) return 'reset'
-        if (received[3] === GOAWAY) {
-          this.goAwayCode = received.readUInt32BE(13)
-          return 'closed'
-        }
-        received = received.subarray(9 + received.readUIntBE(0, 3))
+        const end = 9 + received.readUIntBE(0, 3)
+        yield received.subarray(0, end)
+        received = received.subarray(end)
       }
     }
-    return 'closed'
   }
 
   #frame(type: number, flags: number, stream: number, payload: Buffer): void {

@@ -63,12 +63,14 @@ export class SpoolSender {
   /** Since when the first event that is not sent waits for its batch to fill. */
   #waitingSince: number | undefined
   #isDraining = false
+  /** Where the spool ended at the start: what the last process left does not wait for a batch to fill, it has waited. */
+  readonly #inherited: number
   readonly #running: Promise<void>
 
   constructor(options: SenderOptions, deps: SenderDeps) {
     this.#options = options
     this.#deps = deps
-    // What the last process left has waited long enough.
+    this.#inherited = deps.spool.end
     if (deps.spool.unread > 0) this.#waitingSince = -Infinity
     this.#running = this.#run()
   }
@@ -146,7 +148,8 @@ export class SpoolSender {
       batch = { lines: held.map(recordPayload), end: undefined, held, delivered: false }
     }
     const now = performance.now()
-    this.#waitingSince = spool.unread + intake.held > 0 ? now : undefined
+    const since = batch.end !== undefined && batch.end < this.#inherited ? -Infinity : now
+    this.#waitingSince = spool.unread + intake.held > 0 ? since : undefined
     this.#lastSent = now
     this.#inFlight.push(batch)
     this.#heldInFlight += batch.held.length

@@ -99,6 +99,11 @@ export class Spool {
     return this.#size
   }
 
+  /** The sequence number after the last line. */
+  get end(): number {
+    return this.#next
+  }
+
   /** How many lines are not acknowledged. */
   get pending(): number {
     return this.#next - this.#acknowledged

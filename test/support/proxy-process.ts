@@ -74,11 +74,11 @@ export class ProxyProcess {
     return find()
   }
 
-  /** Sends a signal and answers the exit code (or the signal that ended it). */
+  /** Sends a signal and, when all that it wrote is read, answers the exit code (or the signal that ended it). */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | string> {
     if (this.child.exitCode !== null) return this.child.exitCode
     if (this.child.signalCode !== null) return this.child.signalCode
-    const exited = once(this.child, 'exit') as Promise<[number | null, string | null]>
+    const exited = once(this.child, 'close') as Promise<[number | null, string | null]>
     this.child.kill(signal)
     const [code, by] = await exited
     return code ?? by ?? ''

@@ -1,4 +1,3 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ProxyProcess } from './proxy-process.js'
 
@@ -13,8 +12,7 @@ export class ProxyMetrics {
   readonly #url: string
 
   constructor(proxy: ProxyProcess) {
-    const [port] = listeningPorts(proxy.child.pid as number).filter((p) => p !== proxy.port)
-    this.#url = `http://127.0.0.1:${port}/metrics`
+    this.#url = `http://127.0.0.1:${proxy.metricsPort}/metrics`
   }
 
   async scrape(): Promise<Samples> {
@@ -44,23 +42,4 @@ export function sumOf(samples: Samples, name: string): number {
   let sum = 0
   for (const [key, value] of samples) if (key === name || key.startsWith(`${name}{`)) sum += value
   return sum
-}
-
-/** The ports of IPv4 that a process listens on: from /proc, because a port of the system's choice is told to nobody. */
-function listeningPorts(pid: number): number[] {
-  const LISTEN = '0A'
-  const sockets = new Set(
-    readdirSync(`/proc/${pid}/fd`).map((fd) => {
-      try {
-        return readlinkSync(`/proc/${pid}/fd/${fd}`)
-      } catch {
-        return ''
-      }
-    }),
-  )
-  return readFileSync(`/proc/${pid}/net/tcp`, 'utf8')
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/))
-    .filter((fields) => fields[3] === LISTEN && sockets.has(`socket:[${fields[9]}]`))
-    .map((fields) => parseInt((fields[1] as string).split(':')[1] as string, 16))
 }

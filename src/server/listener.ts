@@ -47,7 +47,7 @@ export class Listener {
         requestCert: options.clientCA !== undefined,
         // Whether a certificate is good is for the authenticators to say, with a Status.
         rejectUnauthorized: false,
-        ALPNProtocols: ['http/1.1'],
+        ALPNProtocols: ['h2', 'http/1.1'],
         maxHeaderSize: MAX_HEADER_BYTES,
         // A request may take as long as it likes: uploads, watches. Only its head must come in time.
         requestTimeout: 0,

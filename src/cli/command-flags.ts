@@ -66,13 +66,13 @@ export function readCommandFlags<F extends readonly Flag[]>(
     if (!(err instanceof ConfigError)) throw err
     throw new ConfigError(`${usage.name}: ${err.message}; see kube-audit-proxy ${usage.name} --help`)
   }
-  process.stdout.write(commandHelp(usage, flags, process.stdout.columns ?? 0))
+  process.stdout.write(commandHelp(usage, process.stdout.columns ?? 0))
   return undefined
 }
 
-function commandHelp(
-  { synopsis, description, examples }: CommandUsage<readonly Flag[]>,
-  flags: readonly Flag[],
+/** What `--help` prints, wrapped at `columns`; 0 does not wrap. */
+export function commandHelp(
+  { synopsis, description, examples, flags }: CommandUsage<readonly Flag[]>,
   columns: number,
 ): string {
   const shown = examples.map((example) => `  kube-audit-proxy ${example}\n`).join('')
@@ -83,5 +83,5 @@ Usage:
 
 Examples:
 ${shown}
-${flagSections(flags, columns)}`
+${flagSections([...flags, HELP_FLAG], columns)}`
 }

@@ -32,7 +32,7 @@ const FLAGS = [
   },
 ] as const satisfies readonly Flag[]
 
-const USAGE: CommandUsage<typeof FLAGS> = {
+export const KUBECONFIG_USAGE: CommandUsage<typeof FLAGS> = {
   name: 'kubeconfig',
   synopsis: 'kubeconfig --server URL --ca FILE [KUBECONFIG]',
   description: `Prints a kubeconfig that is the same but for one cluster, which is reached through the proxy. Users, contexts, other
@@ -49,7 +49,7 @@ export const kubeconfigCommand: Command = {
   name: 'kubeconfig',
   summary: 'Print a kubeconfig that reaches the same cluster through the proxy.',
   run(args) {
-    const flags = readCommandFlags(args, USAGE)
+    const flags = readCommandFlags(args, KUBECONFIG_USAGE)
     if (flags === undefined) return Promise.resolve(0)
     const [file = defaultFile(process.env), second] = flags.args
     if (second !== undefined)
@@ -85,5 +85,5 @@ function defaultFile(env: NodeJS.ProcessEnv): string {
 }
 
 function fail(problem: string): never {
-  throw new ConfigError(`${USAGE.name}: ${problem}`)
+  throw new ConfigError(`${KUBECONFIG_USAGE.name}: ${problem}`)
 }

@@ -16,7 +16,7 @@ const FLAGS = [
   },
 ] as const satisfies readonly Flag[]
 
-const USAGE: CommandUsage<typeof FLAGS> = {
+export const CHECK_USAGE: CommandUsage<typeof FLAGS> = {
   name: 'policy check',
   synopsis: 'policy check FILE [flags]',
   description: `Reads an audit policy as the proxy would. Where it is valid, warns of rules that can never match because earlier rules
@@ -31,9 +31,9 @@ where it is not.`,
  * @throws ConfigError also where the policy is not valid
  */
 export function policyCheck(args: readonly string[]): number {
-  const flags = readCommandFlags(args, USAGE)
+  const flags = readCommandFlags(args, CHECK_USAGE)
   if (flags === undefined) return 0
-  const file = onlyFile(flags.args, USAGE.name)
+  const file = onlyFile(flags.args, CHECK_USAGE.name)
   const policy = loadPolicy(file)
   const warnings = lintPolicy(policy)
   const { length } = policy.rules

@@ -68,7 +68,7 @@ const FLAGS = [
   },
 ] as const satisfies readonly Flag[]
 
-const USAGE: CommandUsage<typeof FLAGS> = {
+export const EXPLAIN_USAGE: CommandUsage<typeof FLAGS> = {
   name: 'policy explain',
   synopsis: 'policy explain FILE (--verb VERB --resource RESOURCE | --path PATH) [flags]',
   description: `Says how an audit policy has a request recorded: which rule decides, at which level and stages, and why the rules before
@@ -88,9 +88,9 @@ type ExplainFlags = CommandFlags<typeof FLAGS>
  * @throws ConfigError
  */
 export function policyExplain(args: readonly string[]): number {
-  const flags = readCommandFlags(args, USAGE)
+  const flags = readCommandFlags(args, EXPLAIN_USAGE)
   if (flags === undefined) return 0
-  const file = onlyFile(flags.args, USAGE.name)
+  const file = onlyFile(flags.args, EXPLAIN_USAGE.name)
   const user = userOf(flags)
   const info = flags.get('path') === '' ? resourceRequest(flags) : pathRequest(flags)
   process.stdout.write(render(explain(loadPolicy(file), user, info), user, info))
@@ -199,5 +199,5 @@ function quote(text: string): string {
 }
 
 function fail(problem: string): never {
-  throw new ConfigError(`${USAGE.name}: ${problem}`)
+  throw new ConfigError(`${EXPLAIN_USAGE.name}: ${problem}`)
 }

@@ -1,0 +1,22 @@
+import { fileURLToPath } from 'node:url'
+import { CHECK_USAGE } from '../src/cli/policy-check.js'
+import { EXPLAIN_USAGE } from '../src/cli/policy-explain.js'
+import { EVENTS_USAGE } from '../src/cli/events-flags.js'
+import { KUBECONFIG_USAGE } from '../src/cli/kubeconfig-command.js'
+import { FLAGS } from '../src/cli/flags.js'
+import { exampleConfig } from './example-config.js'
+import { flagsMarkdown } from './flags-markdown.js'
+import { manPage } from './man-page.js'
+
+const COMMANDS = [EVENTS_USAGE, CHECK_USAGE, EXPLAIN_USAGE, KUBECONFIG_USAGE]
+
+const path = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url))
+
+/** The files that are made from the flag table, and what is to be in them. */
+export function generatedFiles(): [file: string, content: string][] {
+  return [
+    [path('docs/flags.md'), flagsMarkdown(FLAGS, COMMANDS)],
+    [path('man/kube-audit-proxy.8'), manPage(FLAGS, COMMANDS)],
+    [path('config/kube-audit-proxy.yaml'), exampleConfig(FLAGS)],
+  ]
+}

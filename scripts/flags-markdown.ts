@@ -29,10 +29,10 @@ export function flagsMarkdown(
 }
 
 function row(flag: Flag): string {
-  const { label, formatDefault } = valueType(flag)
+  const type = valueType(flag)
   const short = flag.shorthand === undefined ? '' : `\`-${flag.shorthand}\`, `
-  const name = `${short}\`--${flag.name}${label === '' ? '' : ` ${label}`}\``
-  const shown = formatDefault(flag.default)
+  const name = `${short}\`--${flag.name}${type.label === '' ? '' : ` ${type.label}`}\``
+  const shown = type.formatDefault(flag.default)
   const old = flag.deprecatedName === undefined ? '' : ` (Formerly \`--${flag.deprecatedName}\`.)`
   return `| ${name} | ${shown === undefined ? '' : `\`${shown}\``} | ${cell(flag.help)}${old} |\n`
 }

@@ -67,13 +67,13 @@ function options(flags: readonly Flag[]): string[] {
   return [...flags]
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .flatMap((flag) => {
-      const { label, formatDefault } = valueType(flag)
+      const type = valueType(flag)
       const names = flag.shorthand === undefined ? [flag.name] : [`-${flag.shorthand}`, flag.name]
-      const shown = formatDefault(flag.default)
+      const shown = type.formatDefault(flag.default)
       const name = names.map((name) => (name.length === 2 ? name : `--${name}`)).join(', ')
       return [
         '.TP',
-        label === '' ? `.B ${text(name)}` : `.BI "${text(name)} " ${text(label)}`,
+        type.label === '' ? `.B ${text(name)}` : `.BI "${text(name)} " ${text(type.label)}`,
         line(`${flag.help}${shown === undefined ? '' : ` (default ${shown})`}`),
       ]
     })

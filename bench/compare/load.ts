@@ -13,7 +13,7 @@ export interface LoadResult {
   readonly p99: number
 }
 
-const [url, ca, cert, key, protocol, connections, seconds] = process.argv.slice(2) as string[]
+const [url, ca, cert, key, protocol, connections, seconds] = process.argv.slice(2)
 const target = new URL(url as string)
 const tls = {
   ca: readFileSync(ca as string),

@@ -27,10 +27,14 @@ export class BearerTokenAuthenticator implements Authenticator {
   }
 }
 
+/** What Go's strings.TrimSpace takes away; String.trim knows U+FEFF as well, and not U+0085. */
+const AROUND =
+  /^[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+|[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$/g
+
 /** The token in an Authorization header's value; undefined where it holds no bearer token. */
 export function bearerToken(authorization: string | undefined): string | undefined {
   if (authorization === undefined) return undefined
-  const parts = authorization.trim().split(' ', 3)
+  const parts = authorization.replace(AROUND, '').split(' ', 3)
   if (parts.length < 2 || parts[0]?.toLowerCase() !== 'bearer') return undefined
   return parts[1] === '' ? undefined : parts[1]
 }

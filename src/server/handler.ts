@@ -218,7 +218,14 @@ export class RequestHandler {
         : new ResponseAudit(
             audit,
             this.deps.captures,
-            { info, method: exchange.method, objectRef: exchange.objectRef(), longRunning, impersonation },
+            {
+              info,
+              method: exchange.method,
+              objectRef: exchange.objectRef(),
+              longRunning,
+              impersonation,
+              user: exchange.authenticated?.user ?? NOBODY,
+            },
             {
               contentType: headers.get('content-type'),
               contentEncoding: headers.get('content-encoding'),

@@ -3,6 +3,8 @@ import type { BodyCapture } from '../audit/capture/capture.js'
 import type { Captures } from '../audit/capture/body-capture.js'
 import type { ObjectReference, ResponseStatus } from '../audit/event.js'
 import type { Impersonation } from '../authentication/impersonation.js'
+import type { UserInfo } from '../authentication/user.js'
+import { refusesImpersonation } from '../upstream/access-review.js'
 import type { RequestInfo } from '../request/request-info.js'
 import type { ResponseObserver } from '../upstream/response-pump.js'
 
@@ -13,6 +15,8 @@ export interface ExchangeFacts {
   readonly longRunning: boolean
   /** Set where the apiserver itself decides whether the request may act as someone else. */
   readonly impersonation: Impersonation | undefined
+  /** Who asks. */
+  readonly user: UserInfo
 }
 
 /**
@@ -105,7 +109,7 @@ export class ResponseAudit implements ResponseObserver {
       audit.setStatus(status)
       if (responseBody !== undefined) audit.setResponseBody(responseBody)
     }
-    if (!refusesImpersonation(status)) this.impersonated()
+    if (!this.refusesImpersonation(status)) this.impersonated()
     if (requestBody !== undefined) {
       audit.setRequestBody(wasDecoded(status) ? requestBody : { ...requestBody, metadata: undefined })
     }
@@ -118,6 +122,12 @@ export class ResponseAudit implements ResponseObserver {
     this.responseCapture?.end(false)
   }
 
+  /** kube-apiserver leaves impersonatedUser out where it refused the impersonation itself. */
+  private refusesImpersonation(status: ResponseStatus): boolean {
+    const { impersonation, user } = this.facts
+    return impersonation !== undefined && refusesImpersonation(status, user, impersonation.checks)
+  }
+
   private impersonated(): void {
     if (this.facts.impersonation !== undefined)
       this.audit.setImpersonatedUser(this.facts.impersonation.target)
@@ -125,15 +135,6 @@ export class ResponseAudit implements ResponseObserver {
 }
 
 const NOT_ACCEPTABLE = 406
-
-/** kube-apiserver leaves impersonatedUser out where it refused the impersonation itself. */
-function refusesImpersonation(status: ResponseStatus): boolean {
-  const message = status.message ?? ''
-  return (
-    (status.code === 403 && message.includes(' cannot impersonate resource ')) ||
-    (status.code === 500 && message.includes(' without impersonating a user'))
-  )
-}
 
 /** What k8s.io/apiserver/pkg/endpoints/handlers/create.go transformDecodeError and its like say. */
 const UNDECODED = [

@@ -1,4 +1,5 @@
 import type { ImpersonationCheck } from '../authentication/impersonation.js'
+import type { ResponseStatus } from '../audit/event.js'
 import type { UserInfo } from '../authentication/user.js'
 import { createReview, type ReviewClient } from './reviews.js'
 
@@ -45,7 +46,30 @@ export function impersonationForbidden(user: UserInfo, check: ImpersonationCheck
       ? 'at the cluster scope'
       : `in the namespace ${JSON.stringify(check.namespace)}`
   return (
-    `${resource}${group} ${JSON.stringify(check.name)} is forbidden: User ${JSON.stringify(user.username)} ` +
+    `${check.resource}${group} ${JSON.stringify(check.name)} is forbidden: User ${JSON.stringify(user.username)} ` +
     `cannot impersonate resource ${JSON.stringify(resource)} in API group ${JSON.stringify(check.group)} ${scope}`
+  )
+}
+
+/**
+ * True where a response refuses one of the things that the user asked to impersonate. The words alone do not say so: the
+ * client has put some of them there, by the path it asked for. So what was refused must be that very thing by `details`.
+ */
+export function refusesImpersonation(
+  status: ResponseStatus,
+  user: UserInfo,
+  checks: readonly ImpersonationCheck[],
+): boolean {
+  const { code, message, details } = status
+  if (code !== 403 || message === undefined || details === undefined) return false
+  const refused = JSON.parse(details) as { kind?: unknown; group?: unknown; name?: unknown }
+  const asked = checks.some(
+    ({ resource, group, name }) =>
+      refused.kind === resource && (refused.group ?? '') === group && refused.name === name,
+  )
+  // What else of the message is the client's is in quotes, in which a quote is escaped.
+  return (
+    asked &&
+    message.includes(` is forbidden: User ${JSON.stringify(user.username)} cannot impersonate resource "`)
   )
 }

@@ -131,6 +131,12 @@ export function isHopByHop(lower: string): boolean {
   return HOP_BY_HOP.has(lower)
 }
 
+/** Text as the header value that Node.js writes as UTF-8: one character per byte. */
+export function headerBytes(text: string): string {
+  // eslint-disable-next-line no-control-regex
+  return /[^\x00-\x7f]/.test(text) ? Buffer.from(text, 'utf8').toString('latin1') : text
+}
+
 /** A raw header value, which Node.js reads byte for byte, as the UTF-8 text that Go takes it for. */
 export function headerText(raw: string): string {
   // eslint-disable-next-line no-control-regex

@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http'
+import { headerBytes } from '../request/client-headers.js'
 import type { ClientResponse } from '../request/client.js'
 import { statusBody, type StatusError } from './status.js'
 
@@ -10,7 +11,14 @@ export function answer(res: ClientResponse, auditID: string, error: StatusError)
   }
   const body = statusBody(error)
   const headers = [
-    ...['Audit-Id', auditID, 'Cache-Control', 'no-cache, private', 'Content-Type', 'application/json'],
+    ...[
+      'Audit-Id',
+      headerBytes(auditID),
+      'Cache-Control',
+      'no-cache, private',
+      'Content-Type',
+      'application/json',
+    ],
     ...['Content-Length', String(Buffer.byteLength(body))],
   ]
   if (error.retryAfterSeconds !== undefined) headers.push('Retry-After', String(error.retryAfterSeconds))

@@ -1,3 +1,4 @@
+import { headerBytes } from '../request/client-headers.js'
 import type { UserInfo } from '../authentication/user.js'
 
 /** An identity that HTTP headers cannot carry unchanged, and that therefore must not be asserted at all. */
@@ -43,8 +44,7 @@ function headerValue(what: string, value: string): string {
   if (value === '' || value !== value.trim() || /[\x00-\x1f\x7f]/.test(value)) {
     throw new UnassertableIdentity(`the ${what} ${JSON.stringify(value)} cannot be carried in a header`)
   }
-  // eslint-disable-next-line no-control-regex
-  return /[^\x00-\x7f]/.test(value) ? Buffer.from(value, 'utf8').toString('latin1') : value
+  return headerBytes(value)
 }
 
 /** k8s.io/client-go/transport headerKeyEscape: what a header name may not hold is percent-encoded. */

@@ -1,5 +1,5 @@
 import { withoutBearerProtocol } from '../authentication/websocket-protocol.js'
-import type { ClientHeaders } from '../request/client-headers.js'
+import { headerBytes, type ClientHeaders } from '../request/client-headers.js'
 
 export interface UpstreamHeaderOptions {
   readonly auditID: string
@@ -49,7 +49,7 @@ export function upstreamHeaders(client: ClientHeaders, options: UpstreamHeaderOp
     }
     headers.push(name, value)
   }
-  headers.push('Audit-ID', options.auditID, 'X-Forwarded-For', forwardedFor + options.peer)
+  headers.push('Audit-ID', headerBytes(options.auditID), 'X-Forwarded-For', forwardedFor + options.peer)
   for (const header of options.added) headers.push(header)
   return headers
 }

@@ -1,4 +1,4 @@
-import { isHopByHop } from '../request/client-headers.js'
+import { headerBytes, isHopByHop } from '../request/client-headers.js'
 import type { ClientResponse } from '../request/client.js'
 import type { RequestBody } from './request-body.js'
 
@@ -109,7 +109,7 @@ export class ResponsePump implements Forwarding {
       else if (lower === 'content-length') hasLength = true
       headers.push(name, value)
     }
-    headers.push('Audit-Id', this.options.auditID)
+    headers.push('Audit-Id', headerBytes(this.options.auditID))
     this.started = true
     this.open = !hasLength
     this.guard(() => {

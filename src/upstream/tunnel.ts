@@ -4,7 +4,7 @@ import {
   type IncomingMessage,
 } from 'node:http'
 import type { Socket } from 'node:net'
-import { isHopByHop } from '../request/client-headers.js'
+import { headerBytes, isHopByHop } from '../request/client-headers.js'
 import type { ClientRequest, ClientResponse, ClientUpgrade } from '../request/client.js'
 import type { ForwardRequest } from './forward.js'
 import { ResponsePump, type Forwarding, type Outcome, type ResponseSource } from './response-pump.js'
@@ -154,7 +154,7 @@ class Tunnel implements Forwarding, ResponseSource {
       if (isHopByHop(lower) && lower !== 'connection' && lower !== 'upgrade') continue
       headers.push(name, rawHeaders[i + 1] as string)
     }
-    headers.push('Audit-Id', this.request.auditID)
+    headers.push('Audit-Id', headerBytes(this.request.auditID))
     return headers
   }
 

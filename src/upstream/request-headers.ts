@@ -55,5 +55,5 @@ export function upstreamHeaders(client: ClientHeaders, options: UpstreamHeaderOp
 }
 
 function isImpersonation(name: string): boolean {
-  return name.length > 12 && name.slice(0, 12).toLowerCase() === 'impersonate-'
+  return name.length >= 12 && name.slice(0, 12).toLowerCase() === 'impersonate-'
 }

@@ -10,16 +10,28 @@ export class ClientHeaders {
   private readonly remote: readonly string[]
 
   /**
+   * What two readers might understand differently: where the request ends, or which host it is for. net/http refuses the
+   * same before any handler sees it; here such a request is to be refused, and its connection closed.
+   */
+  readonly ambiguity: string | undefined
+
+  /**
    * A header that `Connection` names although it decides who asks or what is recorded. A client has no honest reason for
    * that, and removing the header, as the standard wants, would make the apiserver see another request than the one that
    * was authenticated: such a request is to be refused.
    */
   readonly misnamed: string | undefined
 
-  private constructor(raw: string[], remote: string[], misnamed: string | undefined) {
+  private constructor(
+    raw: string[],
+    remote: string[],
+    misnamed: string | undefined,
+    ambiguity: string | undefined,
+  ) {
     this.raw = raw
     this.remote = remote
     this.misnamed = misnamed
+    this.ambiguity = ambiguity
   }
 
   /** @param rawHeaders name, value, name, value, ... as Node.js hands them over (HTTP/2 pseudo-headers are skipped) */
@@ -36,6 +48,9 @@ export class ClientHeaders {
     }
     const raw: string[] = []
     const remote: string[] = []
+    let ambiguity: string | undefined
+    let hosts = 0
+    let encodings = 0
     for (let i = 0; i < rawHeaders.length; i += 2) {
       const name = rawHeaders[i] as string
       const lower = name.toLowerCase()
@@ -43,11 +58,18 @@ export class ClientHeaders {
         remote.push(name, rawHeaders[i + 1] as string)
         continue
       }
+      if (lower === 'host' && ++hosts > 1) ambiguity = 'there must not be more than one Host header'
+      else if (
+        lower === 'transfer-encoding' &&
+        (++encodings > 1 || !/^chunked$/i.test(rawHeaders[i + 1] as string))
+      ) {
+        ambiguity = 'the only Transfer-Encoding is chunked'
+      }
       if (lower.charCodeAt(0) === 0x3a /* : */ || HOP_BY_HOP.has(lower) || named?.has(lower) === true)
         continue
       raw.push(name, rawHeaders[i + 1] as string)
     }
-    return new ClientHeaders(raw, remote, misnamed)
+    return new ClientHeaders(raw, remote, misnamed, ambiguity)
   }
 
   /** The first value of a header as text, as Go's http.Header.Get finds it; `name` in lower case. */

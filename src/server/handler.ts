@@ -70,16 +70,12 @@ export class RequestHandler {
   private understand(req: ClientRequest, res: ClientResponse, upgrade: ClientUpgrade | undefined): Exchange {
     const receivedAt = this.deps.sink.now()
     const headers = ClientHeaders.from(req.rawHeaders)
-    const refusal =
-      headers.misnamed !== undefined
-        ? status.badRequest(`the Connection header must not name ${headers.misnamed}`)
-        : upgrade !== undefined && hasBody(req)
-          ? status.badRequest('a request that asks for an upgrade must not have a body')
-          : undefined
+    const refusal = unacceptable(headers, upgrade !== undefined && hasBody(req))
+    if (headers.ambiguity !== undefined) res.shouldKeepAlive = false
     try {
       const target = parseRequestTarget(req.url ?? '')
       const info = newRequestInfo(req.method ?? 'GET', target)
-      return new Exchange(req, res, upgrade, headers, target, info, receivedAt, refusal)
+      return new Exchange(req, res, upgrade, headers, target, info, receivedAt, refusal ?? unroutable(target))
     } catch (err) {
       const error =
         err instanceof RequestInfoError
@@ -335,6 +331,21 @@ const ABORTED = 'kube-audit-proxy.io/aborted'
 
 /** The user of an event for which nobody was authenticated. */
 const NOBODY: UserInfo = { username: '' }
+
+/** Why a request goes no further, whoever asks for whatever. */
+function unacceptable(headers: ClientHeaders, upgradeWithBody: boolean): status.StatusError | undefined {
+  if (headers.ambiguity !== undefined) return status.badRequest(headers.ambiguity)
+  if (headers.misnamed !== undefined) {
+    return status.badRequest(`the Connection header must not name ${headers.misnamed}`)
+  }
+  if (upgradeWithBody) return status.badRequest('a request that asks for an upgrade must not have a body')
+  return undefined
+}
+
+/** `*` is no path, and nothing that undici sends. In Go, net/http itself answers OPTIONS for it. */
+function unroutable(target: RequestTarget): status.StatusError | undefined {
+  return target.originForm === '*' ? status.badRequest('the request target * names nothing') : undefined
+}
 
 /** Stands for the target of a request that cannot be taken apart: what was sent, about nothing in particular. */
 function unreadable(req: ClientRequest): [RequestTarget, RequestInfo] {

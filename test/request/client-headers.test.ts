@@ -1,5 +1,5 @@
 import t from 'tap'
-import { ClientHeaders } from '../../src/request/client-headers.js'
+import { ClientHeaders, headerBytes, headerText } from '../../src/request/client-headers.js'
 
 await t.test('what passes', async (t) => {
   const cases: [string, string[], string[]][] = [
@@ -77,4 +77,29 @@ await t.test('reading', async (t) => {
   t.strictSame(headers.remoteHeaders, ['X-Remote-User', 'r'])
   t.ok(headers.hasPrefix('nam'))
   t.notOk(headers.hasPrefix('x-'))
+})
+
+await t.test('what two readers may understand differently', async (t) => {
+  const host = ['Host', 'a']
+  const chunked = ['Transfer-Encoding', 'chunked']
+  for (const fine of [[], host, chunked, ['transfer-encoding', 'Chunked', ...host]]) {
+    t.equal(ClientHeaders.from(fine).ambiguity, undefined, String(fine))
+  }
+  for (const unclear of [
+    [...host, ...host],
+    [...host, 'host', 'b'],
+    [...chunked, ...chunked],
+    ['Transfer-Encoding', 'gzip, chunked'],
+    ['Transfer-Encoding', 'identity'],
+    ['TRANSFER-ENCODING', ''],
+    ['Transfer-Encoding', '\xa0chunked'],
+  ]) {
+    t.type(ClientHeaders.from(unclear).ambiguity, 'string', String(unclear))
+  }
+})
+
+await t.test('text in a header', async (t) => {
+  t.equal(headerBytes('plain'), 'plain')
+  t.equal(headerBytes('ü€'), '\xc3\xbc\xe2\x82\xac')
+  t.equal(headerText(headerBytes('ü€😀')), 'ü€😀')
 })

@@ -44,8 +44,8 @@ export class PKI {
     mkdirSync(dir, { recursive: true })
   }
 
-  /** A self-signed certificate authority, valid for a year around now. */
-  ca(name: string): CA {
+  /** A self-signed certificate authority, valid for a year around now. Its name is `cn`. */
+  ca(name: string, cn = name): CA {
     const files = this.#newKey(name)
     this.#openssl(
       ...['req', '-x509', '-new', '-sha256', '-key', files.keyFile, '-out', files.certFile],
@@ -53,7 +53,7 @@ export class PKI {
         '-config',
         this.#config(name, ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign,cRLSign']),
       ],
-      ...['-extensions', 'ext', '-subj', subject({ name, cn: name }), '-days', '365'],
+      ...['-extensions', 'ext', '-subj', subject({ name, cn }), '-days', '365'],
     )
     return read(files)
   }

@@ -1,0 +1,41 @@
+import type { HostileCase, Ingredients, NumberedCase } from './case.js'
+import { exchange } from './connection.js'
+import type { Front } from './front.js'
+import { exchangeHttp2, offersHttp2 } from './http2-frames.js'
+
+export type Kitchen = Pick<Ingredients, 'robotToken' | 'serviceAccountKey'>
+
+const AT_ONCE = 8
+
+/** The status codes that the client of each case got, or what was wrong with its answers. Without HTTP/2 its cases are left out. */
+export async function attack(
+  front: Front,
+  cases: readonly NumberedCase[],
+  kitchen: Kitchen,
+): Promise<Map<NumberedCase, readonly number[] | string>> {
+  const http2 = await offersHttp2(front.door('none'))
+  const todo = cases.filter((one) => http2 || one.streams === undefined)
+  const answers = new Map<NumberedCase, readonly number[] | string>()
+  const queue = todo.values()
+  const work = async (): Promise<void> => {
+    for (const one of queue) {
+      const given = { ...kitchen, id: one.id, path: (part?: string) => pathOf(one.id, part) }
+      const DBG = Date.now()
+      answers.set(one, await send(front, one, given).catch((err: unknown) => String(err)))
+      if (Date.now() - DBG > 1000)
+        console.error('SLOW', one.id, one.family, one.name, Date.now() - DBG, answers.get(one))
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, work))
+  return answers
+}
+
+function send(front: Front, one: HostileCase, given: Ingredients): Promise<number[]> {
+  const door = front.door(one.certificate ?? 'alice')
+  if (one.streams !== undefined) return exchangeHttp2(door, one.streams(given))
+  return exchange(door, one.bytes?.(given) ?? '', one.hangsUp === true)
+}
+
+function pathOf(id: string, part = ''): string {
+  return `/api/v1/namespaces/${part === '' ? id : `${id}-${part}`}/pods`
+}

@@ -18,19 +18,21 @@ export interface Load {
  * Sends requests for `seconds`, so many at a time, each as soon as one before is answered.
  *
  * @param request options of node:https, without an agent
+ * @param recorder of earlier measurements of the same thing, to go on with
  */
 export async function closedLoop(
   request: RequestOptions,
   { seconds, concurrency }: { seconds: number; concurrency: number },
+  recorder = new Recorder(),
 ): Promise<Load> {
   const agent = new https.Agent({ keepAlive: true, maxSockets: concurrency })
-  const recorder = new Recorder()
-  const end = performance.now() + seconds * 1000
+  const start = performance.now()
   const client = async () => {
-    while (performance.now() < end) await recorder.time(() => ask({ ...request, agent }))
+    while (performance.now() - start < seconds * 1000) await recorder.time(() => ask({ ...request, agent }))
   }
   await Promise.all(Array.from({ length: concurrency }, client))
   agent.destroy()
+  recorder.took(performance.now() - start)
   return recorder.load()
 }
 
@@ -58,6 +60,7 @@ export async function openLoop(
   }
   await Promise.all(underWay)
   agent.destroy()
+  recorder.took(performance.now() - start)
   return recorder.load()
 }
 
@@ -72,7 +75,7 @@ export async function ask(options: RequestOptions, body?: Buffer): Promise<numbe
 
 /** Collects latencies. */
 export class Recorder {
-  readonly #start = performance.now()
+  #elapsed = 0
   readonly #times: number[] = []
   #failed = 0
 
@@ -83,13 +86,18 @@ export class Recorder {
     if (status !== 200) this.#failed++
   }
 
+  /** Adds to the time, in milliseconds, in which the requests were sent. */
+  took(milliseconds: number): void {
+    this.#elapsed += milliseconds
+  }
+
   load(): Load {
     const times = Float64Array.from(this.#times).sort()
     const at = (q: number): number => times[Math.min(times.length - 1, Math.floor(times.length * q))] ?? NaN
     return {
       requests: times.length,
       failed: this.#failed,
-      perSecond: times.length / ((performance.now() - this.#start) / 1000),
+      perSecond: times.length / (this.#elapsed / 1000),
       p50: at(0.5),
       p99: at(0.99),
       max: at(1),

@@ -132,6 +132,7 @@ export class AuditContext {
       requestReceivedTimestamp: request.receivedAt,
       stageTimestamp: received ? request.receivedAt : this.sink.now(),
       annotations: this.annotations,
+      byPolicy: this.config.byPolicy,
     }
     this.sink.observeEvent()
     return this.sink.backend.processEvents([event])

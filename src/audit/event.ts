@@ -55,4 +55,9 @@ export interface Event {
   /** Microseconds since the Unix epoch. */
   readonly stageTimestamp: number
   readonly annotations?: Readonly<Record<string, string>> | undefined
+  /**
+   * What the policy says of the event; set where dynamic sinks ask for more, so that the other backends can reduce it.
+   * No backend writes it.
+   */
+  readonly byPolicy?: { readonly level: Level; readonly omitStages: ReadonlySet<Stage> } | undefined
 }

@@ -145,8 +145,9 @@ export class AuditMetrics {
     this.#queues.set(plugin, events)
     this.#queueBytes.set(plugin, bytes)
     return () => {
-      this.#queues.delete(plugin)
-      this.#queueBytes.delete(plugin)
+      // Another of the same name may be shown by now.
+      if (this.#queues.get(plugin) === events) this.#queues.delete(plugin)
+      if (this.#queueBytes.get(plugin) === bytes) this.#queueBytes.delete(plugin)
     }
   }
 

@@ -191,6 +191,20 @@ export const AUDIT_FLAGS = [
     validate: (value: number) => (value >= 1 ? undefined : 'a positive number'),
   },
   {
+    name: 'audit-sink-directory',
+    type: 'string',
+    default: '',
+    group,
+    help: 'Directory with manifests of AuditSinks (auditregistration.k8s.io/v1alpha1), one in a file, to which events are sent as well. It is watched for changes. The version, buffer, batches and truncation are those of the --audit-webhook flags.',
+  },
+  {
+    name: 'audit-dynamic-configuration',
+    type: 'bool',
+    default: false,
+    group,
+    help: 'Send events to the AuditSinks (auditregistration.k8s.io/v1alpha1) of the cluster as well, as they come and go. The user of --kubeconfig must be allowed to list and watch them.',
+  },
+  {
     name: 'audit-redact',
     type: 'bool',
     default: true,

@@ -58,6 +58,7 @@ export interface Options {
   }
   readonly audit: AuditBackendOptions & {
     readonly policyFile: string | undefined
+    readonly sinks: { readonly directory: string; readonly fromCluster: boolean }
     readonly redact: boolean
     readonly maxBodySize: number
     readonly maxCaptureMemory: number
@@ -230,6 +231,10 @@ function auditOptions(values: Values): Options['audit'] {
         directory: values.get('audit-webhook-spool-directory'),
         maxBytes: values.get('audit-webhook-spool-max-size'),
       },
+    },
+    sinks: {
+      directory: values.get('audit-sink-directory'),
+      fromCluster: values.get('audit-dynamic-configuration'),
     },
     redact: values.get('audit-redact'),
     maxBodySize: values.get('audit-max-body-size'),

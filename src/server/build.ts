@@ -9,6 +9,7 @@ import { CaptureBudget } from '../audit/capture/limits.js'
 import { ProtobufConverter } from '../audit/capture/protobuf/convert.js'
 import { Redactor } from '../audit/capture/redact.js'
 import { yamlToJSON } from '../audit/capture/yaml.js'
+import { AuditSinks, type AuditSinkDeps } from '../audit/sink/build.js'
 import { AuditMetrics } from '../audit/metrics.js'
 import { PolicyEvaluator } from '../audit/policy/evaluate.js'
 import { LivePolicy } from '../audit/policy/live.js'
@@ -87,7 +88,9 @@ export async function newProxy(
     readyChecks.push({ name: `audit-backend-${plugin}`, check: () => delivery.problem() })
     return delivery
   }
-  const backend = (await newAuditBackend(audit, { log, metrics, health })) ?? noBackend()
+  const backend = await newAuditBackend(audit, { log, metrics, health })
+  const sinks = newSinks(audit, { policy, backend, cluster: connections.own, metrics, log })
+  reloader.add(sinks?.reloadables ?? [])
   return new Proxy({
     serving: {
       bindAddress: serving.bindAddress,
@@ -98,8 +101,8 @@ export async function newProxy(
     },
     tls,
     authenticator: newAuthenticator(options, clientCA, connections.reviews),
-    policy,
-    backend,
+    policy: sinks?.policy ?? policy,
+    backend: sinks?.backend ?? backend ?? noBackend(),
     captures: new Captures({
       maxBodyBytes: audit.maxBodySize,
       budget: new CaptureBudget(audit.maxCaptureMemory),
@@ -118,6 +121,7 @@ export async function newProxy(
     shutdownDelay: options.shutdown.delayDuration,
     shutdownTimeout: options.shutdown.timeout,
     reloader,
+    sinks,
     closeUpstream: () => connections.close(),
   })
 }
@@ -139,6 +143,13 @@ function newAuthenticator(
   authenticators.push(new BearerTokenAuthenticator(tokens), new WebSocketProtocolAuthenticator(tokens))
   const known = new UnionAuthenticator(authenticators)
   return authentication.anonymousAuth ? new AnonymousFallback(known) : known
+}
+
+function newSinks({ sinks, webhook }: Options['audit'], deps: AuditSinkDeps): AuditSinks | undefined {
+  const { directory, fromCluster } = sinks
+  return directory === '' && !fromCluster
+    ? undefined
+    : new AuditSinks({ directory, fromCluster, webhook }, deps)
 }
 
 /** No log and no webhook: whatever the policy says, events go nowhere. */

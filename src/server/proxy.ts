@@ -3,6 +3,7 @@ import type { Registry } from 'prom-client'
 import type { Backend } from '../audit/backend/backend.js'
 import type { Captures } from '../audit/capture/body-capture.js'
 import { Clock } from '../audit/clock.js'
+import type { AuditSinks } from '../audit/sink/build.js'
 import type { AuditMetrics } from '../audit/metrics.js'
 import type { Evaluator } from '../audit/policy/evaluate.js'
 import type { Authenticator } from '../authentication/authenticator.js'
@@ -38,6 +39,7 @@ export interface ProxyParts {
   /** Milliseconds, after that, for requests under way and for buffered events. */
   readonly shutdownTimeout: number
   readonly reloader: Reloader
+  readonly sinks: AuditSinks | undefined
   /** Closes the connections upstream, last of all. */
   closeUpstream(): Promise<void>
 }
@@ -77,6 +79,7 @@ export class Proxy {
     await this.metrics?.listen()
     await this.listener.listen()
     this.parts.reloader.start()
+    this.parts.sinks?.start()
   }
 
   /** Reads all configuration files again, as on SIGHUP. Never rejects: what is bad is logged and changes nothing. */
@@ -113,6 +116,7 @@ export class Proxy {
     const { parts } = this
     this.shuttingDown = true
     await parts.reloader.close()
+    await parts.sinks?.close()
     if (parts.shutdownDelay > 0) await delay(parts.shutdownDelay)
     // Part of the time is kept for the backends, however long requests take.
     const requests = deadline(parts.shutdownTimeout * 0.75)

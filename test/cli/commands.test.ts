@@ -107,6 +107,7 @@ void t.test('without flags that are not needed: kube-apiserver’s defaults', (t
         truncate,
         spool: { directory: '', maxBytes: 1073741824 },
       },
+      sinks: { directory: '', fromCluster: false },
       redact: true,
       maxBodySize: 1572864,
       maxCaptureMemory: 268435456,
@@ -147,6 +148,7 @@ void t.test('every flag arrives where it belongs', (t) => {
     ],
     ...['--audit-webhook-version=audit.k8s.io/v1alpha1', '--audit-webhook-batch-throttle-enable=false'],
     ...['--audit-webhook-spool-directory=s', '--audit-webhook-spool-max-size=13', '--audit-redact=false'],
+    ...['--audit-sink-directory=d', '--audit-dynamic-configuration'],
     ...['--audit-max-body-size=14', '--audit-max-capture-memory=15', '--shutdown-delay-duration=16ms'],
     ...[
       '--shutdown-timeout=17ms',
@@ -195,6 +197,7 @@ void t.test('every flag arrives where it belongs', (t) => {
         batch: { throttleEnable: false },
         spool: { directory: 's', maxBytes: 13 },
       },
+      sinks: { directory: 'd', fromCluster: true },
       redact: false,
       maxBodySize: 14,
       maxCaptureMemory: 15,

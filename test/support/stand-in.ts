@@ -70,7 +70,13 @@ export class StandIn {
   static async start(options: StandInOptions): Promise<StandIn> {
     const standIn = new StandIn(options)
     await standIn.startUpstream()
-    await standIn.startProxy()
+    try {
+      await standIn.startProxy()
+    } catch (err) {
+      await standIn.stopUpstream()
+      rmSync(standIn.dir, { recursive: true, force: true })
+      throw err
+    }
     return standIn
   }
 

@@ -151,6 +151,12 @@ export class Field {
     return this.expected('true or false')
   }
 
+  integer(): number | undefined {
+    if (this.#node === undefined) return undefined
+    if (isScalar(this.#node) && Number.isSafeInteger(this.#node.value)) return this.#node.value as number
+    return this.expected('a whole number')
+  }
+
   /** The items of a list, none where it is absent. */
   list(): Field[] {
     if (this.#node === undefined) return []

@@ -44,4 +44,6 @@ export interface AuditConfig {
   readonly level: Level
   readonly omitStages: ReadonlySet<Stage>
   readonly omitManagedFields: boolean
+  /** What the policy alone says; set where dynamic sinks ask for more. */
+  readonly byPolicy?: AuditConfig | undefined
 }

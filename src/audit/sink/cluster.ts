@@ -67,8 +67,8 @@ export class ClusterSinks {
         while (!signal.aborted) version = await this.#watch(version)
       } catch (err) {
         if (signal.aborted) return
-        if (err instanceof Outdated) continue
-        if (err instanceof Absent) {
+        if (err instanceof Outdated) await this.#sleep(FIRST_WAIT)
+        else if (err instanceof Absent) {
           this.#backend.setAll(SOURCE, [])
           this.#say('the cluster has no resource auditsinks.auditregistration.k8s.io')
           await this.#sleep(ABSENT_WAIT)

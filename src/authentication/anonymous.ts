@@ -1,4 +1,5 @@
 import type { Authenticated, Authenticator, Credentials } from './authenticator.js'
+import type { AnonymousRule } from './authentication-config.js'
 import { ALL_UNAUTHENTICATED, ANONYMOUS } from './user.js'
 
 /**
@@ -6,10 +7,21 @@ import { ALL_UNAUTHENTICATED, ANONYMOUS } from './user.js'
  * union.NewFailOnError: a credential that is no good never makes anyone anonymous).
  */
 export class AnonymousFallback implements Authenticator {
-  constructor(private readonly known: Authenticator) {}
+  constructor(
+    private readonly known: Authenticator,
+    private rule: AnonymousRule,
+  ) {}
 
-  async authenticate(credentials: Credentials): Promise<Authenticated> {
-    return (await this.known.authenticate(credentials)) ?? ANONYMOUS_USER
+  replace(rule: AnonymousRule): void {
+    this.rule = rule
+  }
+
+  async authenticate(credentials: Credentials): Promise<Authenticated | undefined> {
+    const found = await this.known.authenticate(credentials)
+    if (found !== undefined) return found
+    const { rule } = this
+    const allowed = typeof rule === 'boolean' ? rule : rule.paths.includes(credentials.target.path)
+    return allowed ? ANONYMOUS_USER : undefined
   }
 }
 

@@ -1,5 +1,6 @@
 import type { TLSSocket } from 'node:tls'
 import type { ClientHeaders } from '../request/client-headers.js'
+import type { RequestTarget } from '../request/request-target.js'
 import type { UserInfo } from './user.js'
 
 /** What an authenticator may look at. */
@@ -8,6 +9,7 @@ export interface Credentials {
   /** The protocol that the client asks for, where it asks for an upgrade. */
   readonly upgradeProtocol?: string | undefined
   readonly socket: TLSSocket
+  readonly target: Pick<RequestTarget, 'path'>
 }
 
 /**

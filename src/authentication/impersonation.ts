@@ -1,4 +1,5 @@
 import { headerText, type ClientHeaders } from '../request/client-headers.js'
+import { unescapeExtraKey } from './extra-key.js'
 import { ALL_AUTHENTICATED, ALL_UNAUTHENTICATED, ANONYMOUS, type UserInfo } from './user.js'
 
 /** One thing that a request asks to act as, in the terms in which it is authorized (verb `impersonate`). */
@@ -23,12 +24,34 @@ export class ImpersonationError extends Error {
   override name = 'ImpersonationError'
 }
 
+/** Impersonate-Extra-* headers that only the proxy may send. kube-apiserver has no such thing; the answer is 403. */
+export class ReservedExtra extends Error {
+  override name = 'ReservedExtra'
+}
+
 const EXTRA_PREFIX = 'impersonate-extra-'
+/** What the apiserver's own log tells of the user behind an impersonation that the proxy carries out. */
+const RESERVED = 'kube-audit-proxy.io/'
+
+/**
+ * Who a request acts as, as the apiserver is to be told where the proxy impersonates for a user who impersonates: the
+ * apiserver takes the proxy for the one who does, so its log shows who it was in the target's extra.
+ */
+export function withOriginalUser(target: UserInfo, original: UserInfo): UserInfo {
+  const extra: Record<string, readonly string[]> = {
+    ...target.extra,
+    [`${RESERVED}original-user`]: [original.username],
+  }
+  if (original.uid !== undefined && original.uid !== '') extra[`${RESERVED}original-uid`] = [original.uid]
+  const groups = original.groups ?? []
+  if (groups.length > 0) extra[`${RESERVED}original-groups`] = groups
+  return { ...target, extra }
+}
 
 /**
  * What a request's Impersonate-* headers ask for; undefined where it has none
  * (k8s.io/apiserver/pkg/endpoints/filters/impersonation.go buildImpersonationRequests and WithImpersonation).
- * @throws ImpersonationError
+ * @throws ImpersonationError, or ReservedExtra where they pretend to be the proxy's own
  */
 export function readImpersonation(headers: ClientHeaders): Impersonation | undefined {
   if (!headers.hasPrefix('impersonate-')) return undefined
@@ -78,21 +101,17 @@ function readExtra(raw: readonly string[]): Map<string, string[]> {
     const lower = (raw[i] as string).toLowerCase()
     if (!lower.startsWith(EXTRA_PREFIX)) continue
     const key = unescapeExtraKey(lower.slice(EXTRA_PREFIX.length))
+    if (key.startsWith(RESERVED)) {
+      throw new ReservedExtra(
+        `extra ${JSON.stringify(key)} is the proxy's to tell, and cannot be impersonated`,
+      )
+    }
     const value = headerText(raw[i + 1] as string)
     const values = extra.get(key)
     if (values === undefined) extra.set(key, [value])
     else values.push(value)
   }
   return extra
-}
-
-/** Malformed escapes stay as they are, as in kube-apiserver. */
-function unescapeExtraKey(encoded: string): string {
-  try {
-    return decodeURIComponent(encoded)
-  } catch {
-    return encoded
-  }
 }
 
 function impersonatedGroups(

@@ -3,8 +3,10 @@ import type { TokenAuthenticator } from './bearer-token.js'
 import type { UserInfo } from './user.js'
 
 export interface TokenCacheOptions {
-  /** How long an answer is good for, in milliseconds, whether it knew the token or not. 0 turns the cache off. */
-  readonly ttl: number
+  /** How long a user is remembered, in milliseconds. 0: not at all. */
+  readonly successTTL: number
+  /** How long it is remembered that a token is none, in milliseconds. 0: not at all. */
+  readonly failureTTL: number
   /** Answers kept at most; the one least recently used goes first. */
   readonly maxEntries: number
   /** Milliseconds since the epoch. */
@@ -19,7 +21,7 @@ export interface TokenCacheOptions {
 export class TokenCache implements TokenAuthenticator {
   private readonly key = randomBytes(32)
   private readonly entries = new Map<string, { user: UserInfo | undefined; until: number }>()
-  private readonly asking = new Map<string, Promise<UserInfo | undefined>>()
+  private asking = new Map<string, Promise<UserInfo | undefined>>()
 
   constructor(
     private readonly delegate: TokenAuthenticator,
@@ -38,17 +40,28 @@ export class TokenCache implements TokenAuthenticator {
     }
     let answer = this.asking.get(digest)
     if (answer === undefined) {
-      answer = this.ask(token, digest)
+      answer = this.ask(token, digest, this.asking)
       this.asking.set(digest, answer)
     }
     return answer
   }
 
-  private async ask(token: string, digest: string): Promise<UserInfo | undefined> {
+  /** Forgets all answers, those that are still to come too: what the delegate knows has changed. */
+  clear(): void {
+    this.entries.clear()
+    this.asking = new Map()
+  }
+
+  private async ask(
+    token: string,
+    digest: string,
+    asking: Map<string, unknown>,
+  ): Promise<UserInfo | undefined> {
     try {
       const user = await this.delegate.authenticateToken(token)
-      const until = Math.min(this.options.now() + this.options.ttl, tokenExpiry(token))
-      if (until > this.options.now()) {
+      const { now, successTTL, failureTTL } = this.options
+      const until = Math.min(now() + (user === undefined ? failureTTL : successTTL), tokenExpiry(token))
+      if (asking === this.asking && until > now()) {
         this.entries.set(digest, { user, until })
         if (this.entries.size > this.options.maxEntries) {
           const oldest = this.entries.keys().next()
@@ -57,7 +70,7 @@ export class TokenCache implements TokenAuthenticator {
       }
       return user
     } finally {
-      this.asking.delete(digest)
+      asking.delete(digest)
     }
   }
 }

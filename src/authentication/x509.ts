@@ -1,87 +1,62 @@
-import type { DetailedPeerCertificate, TLSSocket } from 'node:tls'
+import { createHash } from 'node:crypto'
 import type { Authenticated, Authenticator, Credentials } from './authenticator.js'
-import { InvalidCredential } from './authenticator.js'
-import type { CertificateAuthorities } from './certificate-authorities.js'
+import type { ClientCertificates, VerifiedCertificate } from './client-certificate.js'
 import { withAuthenticatedGroup } from './groups.js'
+
+export interface X509Options {
+  /** Whether the user's extra names the certificate, as kube-apiserver does since 1.32. */
+  readonly credentialID: boolean
+}
 
 /**
  * Client certificates: CN is the user, O are the groups (k8s.io/apiserver/pkg/authentication/request/x509
- * CommonNameUserConversion). The TLS layer has verified the chain against --client-ca-file, with validity and the
- * clientAuth usage; here the validity is looked at again for each request, as kube-apiserver does, because a connection
- * can outlive its certificate. The chain is verified again when the authorities have changed since.
+ * CommonNameUserConversion).
  */
 export class X509Authenticator implements Authenticator {
-  private readonly identities = new WeakMap<TLSSocket, CertificateIdentity>()
+  private readonly identities = new WeakMap<
+    VerifiedCertificate,
+    { authenticated: Authenticated | undefined }
+  >()
 
-  /** @param now milliseconds since the epoch */
+  /** @param certificates those of --client-ca-file */
   constructor(
-    private readonly authorities: CertificateAuthorities,
-    private readonly now: () => number,
+    private readonly certificates: ClientCertificates,
+    private readonly options: X509Options,
   ) {}
 
   authenticate({ socket }: Credentials): Authenticated | undefined {
-    let identity = this.identities.get(socket)
+    const certificate = this.certificates.verify(socket)
+    if (certificate === undefined) return undefined
+    let identity = this.identities.get(certificate)
     if (identity === undefined) {
-      identity = readCertificate(socket)
-      this.identities.set(socket, identity)
-    }
-    if (identity.error !== undefined) throw new InvalidCredential(identity.error)
-    if (identity.authenticated === undefined) return undefined
-    const now = this.now()
-    if (now < identity.notBefore) throw new InvalidCredential('client certificate: not yet valid')
-    if (now > identity.notAfter) throw new InvalidCredential('client certificate: expired')
-    if (identity.generation !== this.authorities.generation) {
-      if (!this.authorities.trusts(socket.getPeerCertificate(true), now)) {
-        throw new InvalidCredential('client certificate: its authority is no longer trusted')
-      }
-      identity.generation = this.authorities.generation
+      identity = { authenticated: this.identify(certificate) }
+      this.identities.set(certificate, identity)
     }
     return identity.authenticated
   }
-}
 
-interface CertificateIdentity {
-  /** Of the authorities that the chain was verified with: 0 by TLS, for it may have been at any time. */
-  generation: number
-  readonly authenticated?: Authenticated
-  readonly error?: string
-  /** The window in which the whole chain is valid, in milliseconds since the epoch. */
-  readonly notBefore: number
-  readonly notAfter: number
-}
-
-const NONE = { generation: 0, notBefore: 0, notAfter: 0 }
-
-function readCertificate(socket: TLSSocket): CertificateIdentity {
-  const certificate = socket.getPeerCertificate(true)
-  // Node.js answers an empty object where the client sent none.
-  if (certificate?.raw === undefined) return { ...NONE }
-  if (!socket.authorized) {
-    return { ...NONE, error: `client certificate: ${String(socket.authorizationError ?? 'not trusted')}` }
+  private identify({ subject, leaf }: VerifiedCertificate): Authenticated | undefined {
+    const username = commonName(subject)
+    // A certificate without one is no credential.
+    if (username === '') return undefined
+    const id = createHash('sha256').update(leaf.raw).digest('hex')
+    const user = withAuthenticatedGroup({
+      username,
+      groups: list(subject.O),
+      ...(this.options.credentialID
+        ? { extra: { 'authentication.kubernetes.io/credential-id': [`X509SHA256=${id}`] } }
+        : {}),
+    })
+    return { user, passage: 'asserted' }
   }
-  const subject = certificate.subject as { CN?: string | string[]; O?: string | string[] } | undefined
-  const names = list(subject?.CN)
-  // Go's pkix.Name keeps the last CommonName. A certificate without one is no credential.
-  const username = names.at(-1)
-  if (username === undefined || username === '') return { ...NONE }
-  const user = withAuthenticatedGroup({ username, groups: list(subject?.O) })
-  return { generation: 0, authenticated: { user, passage: 'asserted' }, ...validity(certificate) }
+}
+
+/** Go's pkix.Name keeps the last CommonName. Empty where there is none. */
+export function commonName(subject: VerifiedCertificate['subject']): string {
+  return list(subject?.CN).at(-1) ?? ''
 }
 
 function list(value: string | string[] | undefined): string[] {
   if (value === undefined) return []
   return Array.isArray(value) ? value : [value]
-}
-
-function validity(leaf: DetailedPeerCertificate): { notBefore: number; notAfter: number } {
-  let notBefore = 0
-  let notAfter = Number.MAX_SAFE_INTEGER
-  for (let certificate: DetailedPeerCertificate | undefined = leaf; certificate?.raw !== undefined;) {
-    notBefore = Math.max(notBefore, Date.parse(certificate.valid_from))
-    notAfter = Math.min(notAfter, Date.parse(certificate.valid_to))
-    const issuer: DetailedPeerCertificate | undefined = certificate.issuerCertificate
-    // The root names itself as its issuer.
-    certificate = issuer === certificate ? undefined : issuer
-  }
-  return { notBefore, notAfter }
 }

@@ -1,4 +1,5 @@
 import { AUDIT_FLAGS } from './audit-flags.js'
+import { AUTHENTICATION_FLAGS } from './authentication-flags.js'
 import type { Flag } from './flag.js'
 import { CIPHER_SUITES, TLS_VERSIONS } from './tls.js'
 import type { FlagTypes } from './values.js'
@@ -111,35 +112,7 @@ export const FLAGS = [
     group: 'Upstream',
     help: 'PEM file with the private key of --proxy-client-cert-file.',
   },
-  {
-    name: 'anonymous-auth',
-    type: 'bool',
-    default: true,
-    group: 'Authentication',
-    help: 'Accept requests without credentials, as the user system:anonymous of the group system:unauthenticated.',
-  },
-  {
-    name: 'authentication-kubeconfig',
-    type: 'string',
-    default: '',
-    group: 'Authentication',
-    help: 'Kubeconfig of a kube-apiserver that may create TokenReviews, which verify bearer tokens. Where it is not set, --kubeconfig is used.',
-  },
-  {
-    name: 'authentication-token-webhook-cache-ttl',
-    type: 'duration',
-    default: 10_000,
-    group: 'Authentication',
-    validate: notNegative,
-    help: 'How long the answer to a TokenReview is used again.',
-  },
-  {
-    name: 'client-ca-file',
-    type: 'string',
-    default: '',
-    group: 'Authentication',
-    help: 'PEM file with the authorities whose client certificates are accepted. The common name is the user, the organizations are the groups.',
-  },
+  ...AUTHENTICATION_FLAGS,
   ...AUDIT_FLAGS,
   {
     name: 'healthz-bind-address',

@@ -8,17 +8,11 @@ import {
 } from '../audit/backend/options.js'
 import { EVENT_VERSIONS } from '../audit/encode.js'
 import { ConfigError, errorMessage } from '../errors.js'
-import { parseCertificates, parseKeyPair, readConfigFile } from '../pem.js'
-import type { Flag, Setting, Settings } from './flag.js'
-import {
-  FLAGS,
-  LOG_FORMATS,
-  LOG_LEVELS,
-  type FlagName,
-  type LogFormat,
-  type LogLevel,
-  type ValueOf,
-} from './flags.js'
+import { parseKeyPair, readConfigFile } from '../pem.js'
+import { authenticationOptions, type AuthenticationOptions } from './authentication-options.js'
+import type { Settings } from './flag.js'
+import { Values, type TextFlag } from './flag-values.js'
+import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from './flags.js'
 import { opensslCiphers, TLS_VERSIONS } from './tls.js'
 
 export interface Address {
@@ -49,13 +43,7 @@ export interface Options {
     readonly kubeconfig: string | undefined
     readonly proxyClientCert: CertificateFiles | undefined
   }
-  readonly authentication: {
-    readonly clientCAFile: string | undefined
-    readonly anonymousAuth: boolean
-    /** undefined: upstream.kubeconfig. */
-    readonly kubeconfig: string | undefined
-    readonly tokenWebhookCacheTTL: number
-  }
+  readonly authentication: AuthenticationOptions
   readonly audit: AuditBackendOptions & {
     readonly policyFile: string | undefined
     readonly sinks: { readonly directory: string; readonly fromCluster: boolean }
@@ -97,12 +85,7 @@ export function newOptions(settings: Settings, context: OptionsContext): Options
       kubeconfig,
       proxyClientCert: certificateFiles(values, 'proxy-client-cert-file', 'proxy-client-key-file'),
     },
-    authentication: {
-      clientCAFile: values.text('client-ca-file'),
-      anonymousAuth: values.get('anonymous-auth'),
-      kubeconfig: values.text('authentication-kubeconfig'),
-      tokenWebhookCacheTTL: values.get('authentication-token-webhook-cache-ttl'),
-    },
+    authentication: authenticationOptions(values),
     audit: auditOptions(values),
     shutdown: {
       delayDuration: values.get('shutdown-delay-duration'),
@@ -121,50 +104,8 @@ export function newOptions(settings: Settings, context: OptionsContext): Options
           : values.choice('log-format', LOG_FORMATS),
     },
   }
-  const { clientCAFile } = options.authentication
-  if (clientCAFile !== undefined) {
-    const where = values.where('client-ca-file')
-    parseCertificates(readConfigFile(clientCAFile, where), `${where}: ${clientCAFile}`)
-  }
   return options
 }
-
-/** Reads values by their flags' names, with the flags' types. */
-class Values {
-  readonly #settings: Settings
-
-  constructor(settings: Settings) {
-    this.#settings = settings
-  }
-
-  get<N extends FlagName>(name: N): ValueOf<N> {
-    const setting: Setting | undefined = this.#settings.get(name)
-    if (setting !== undefined) return setting.value as ValueOf<N>
-    const flag = (FLAGS as readonly Flag[]).find((f) => f.name === name) as Flag
-    return flag.default as ValueOf<N>
-  }
-
-  /** A text that is undefined where it is empty, which is how a flag is unset. */
-  text(name: TextFlag): string | undefined {
-    return this.get(name) || undefined
-  }
-
-  choice<T extends string>(name: TextFlag, allowed: readonly T[]): T {
-    const value = this.get(name)
-    const found = allowed.find((one) => one === value)
-    if (found !== undefined) return found
-    throw new ConfigError(
-      `${this.where(name)}: found ${JSON.stringify(value)}, expected one of ${allowed.join(', ')}`,
-    )
-  }
-
-  /** Who gave the value, the start of a message. */
-  where(name: FlagName): string {
-    return this.#settings.get(name)?.where ?? `--${name}`
-  }
-}
-
-type TextFlag = { [N in FlagName]: ValueOf<N> extends string ? N : never }[FlagName]
 
 function servingOptions(values: Values): Options['serving'] {
   const files = certificateFiles(values, 'tls-cert-file', 'tls-private-key-file')

@@ -40,7 +40,7 @@ export function parseArguments(argv: readonly string[], flags: readonly Flag[]):
     }
     validateValue(flag, value, name)
     const before = settings.get(flag.name)?.value
-    const both = flag.type === 'strings' && before !== undefined
+    const both = (flag.type === 'strings' || flag.type === 'stringArray') && before !== undefined
     const all: FlagValue = both ? [...(before as string[]), ...(value as string[])] : value
     settings.set(flag.name, { value: all, where: name })
     if (flag.deprecatedName !== undefined && name === `--${flag.deprecatedName}`) {

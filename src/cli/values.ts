@@ -4,6 +4,7 @@ import { isIP } from 'node:net'
 export interface FlagTypes {
   string: string
   strings: readonly string[]
+  stringArray: readonly string[]
   bool: boolean
   int: number
   float32: number
@@ -56,6 +57,16 @@ export const VALUE_TYPES: { readonly [T in FlagType]: ValueType<FlagTypes[T]> } 
     parse: parseList,
     fromYaml(value) {
       if (typeof value === 'string') return parseList(value)
+      return Array.isArray(value) && value.every((v) => typeof v === 'string') ? value : undefined
+    },
+    formatDefault: (value) => (value.length === 0 ? undefined : `[${value.join(',')}]`),
+  },
+  stringArray: {
+    label: 'stringArray',
+    expected: 'a text, or in a file a list of them',
+    parse: (text) => [text],
+    fromYaml(value) {
+      if (typeof value === 'string') return [value]
       return Array.isArray(value) && value.every((v) => typeof v === 'string') ? value : undefined
     },
     formatDefault: (value) => (value.length === 0 ? undefined : `[${value.join(',')}]`),

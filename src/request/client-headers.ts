@@ -1,7 +1,9 @@
+import { X_REMOTE, type IdentityHeaders } from './identity-headers.js'
+
 /**
  * The client's headers as the rest of the proxy may trust them: in the order and spelling that were received, without
- * those that belong to the connection (RFC 9110 section 7.6.1) and without every X-Remote-* header, which only a trusted
- * front proxy may assert. Authentication, the audit event and the upstream request are all made from this one view, so
+ * those that belong to the connection (RFC 9110 section 7.6.1) and without every header that asserts an identity
+ * (X-Remote-*), as only a trusted front proxy may. Authentication, the audit event and the upstream request are all made from this one view, so
  * that they cannot disagree.
  */
 export class ClientHeaders {
@@ -34,8 +36,11 @@ export class ClientHeaders {
     this.ambiguity = ambiguity
   }
 
-  /** @param rawHeaders name, value, name, value, ... as Node.js hands them over (HTTP/2 pseudo-headers are skipped) */
-  static from(rawHeaders: readonly string[]): ClientHeaders {
+  /**
+   * @param rawHeaders name, value, name, value, ... as Node.js hands them over (HTTP/2 pseudo-headers are skipped)
+   * @param identity which headers assert an identity; X-Remote-* always do
+   */
+  static from(rawHeaders: readonly string[], identity: IdentityHeaders = X_REMOTE): ClientHeaders {
     let named: Set<string> | undefined
     let misnamed: string | undefined
     for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -54,7 +59,7 @@ export class ClientHeaders {
     for (let i = 0; i < rawHeaders.length; i += 2) {
       const name = rawHeaders[i] as string
       const lower = name.toLowerCase()
-      if (lower.startsWith('x-remote-')) {
+      if (identity.has(lower)) {
         remote.push(name, rawHeaders[i + 1] as string)
         continue
       }
@@ -96,7 +101,7 @@ export class ClientHeaders {
     return false
   }
 
-  /** The X-Remote-* headers that were taken out: name, value, ... Only the request header authenticator reads them. */
+  /** The identity headers that were taken out: name, value, ... Only the request header authenticator reads them. */
   get remoteHeaders(): readonly string[] {
     return this.remote
   }

@@ -13,20 +13,17 @@ import { AuditSinks, type AuditSinkDeps } from '../audit/sink/build.js'
 import { AuditMetrics } from '../audit/metrics.js'
 import { PolicyEvaluator } from '../audit/policy/evaluate.js'
 import { LivePolicy } from '../audit/policy/live.js'
-import { AnonymousFallback } from '../authentication/anonymous.js'
-import type { Authenticator } from '../authentication/authenticator.js'
-import { BearerTokenAuthenticator } from '../authentication/bearer-token.js'
-import { CertificateAuthorities } from '../authentication/certificate-authorities.js'
-import { TokenCache } from '../authentication/token-cache.js'
-import { TokenReviewAuthenticator } from '../authentication/token-review.js'
-import { UnionAuthenticator } from '../authentication/union.js'
-import { WebSocketProtocolAuthenticator } from '../authentication/websocket-protocol.js'
-import { X509Authenticator } from '../authentication/x509.js'
+import { newAuthentication } from '../authentication/build.js'
+import {
+  checkPermissions,
+  logIdentityMode,
+  type PermissionCheck,
+} from '../authentication/permission-check.js'
 import type { Options } from '../cli/options.js'
 import { ReloadMetrics } from '../live/metrics.js'
 import { Reloader } from '../live/reloader.js'
+import { IdentityHeaders } from '../request/identity-headers.js'
 import { LiveUpstream } from '../upstream/live-upstream.js'
-import type { ReviewClient } from '../upstream/reviews.js'
 import type { InheritedSockets } from '../systemd/listen-fds.js'
 import type { HealthCheck } from './health.js'
 import {
@@ -37,9 +34,6 @@ import {
 } from './health-checks.js'
 import { Proxy } from './proxy.js'
 import { ServingTLS } from './serving-tls.js'
-
-/** k8s.io/apiserver caches as many answers of token webhooks in each of its 32 shards. */
-const TOKEN_CACHE_ENTRIES = 4096
 
 /** Without a policy file nothing is recorded. */
 const RECORD_NOTHING = new PolicyEvaluator({ omitStages: [], omitManagedFields: false, rules: [] })
@@ -58,16 +52,18 @@ export async function newProxy(
   const registry = new Registry()
   const metrics = new AuditMetrics(registry)
   const policy = audit.policyFile === undefined ? RECORD_NOTHING : new LivePolicy(audit.policyFile)
-  const clientCA =
-    authentication.clientCAFile === undefined
-      ? undefined
-      : new CertificateAuthorities(authentication.clientCAFile, 'client-ca-file')
-  const tls = new ServingTLS(serving, clientCA === undefined ? [] : [clientCA])
   const { kubeconfig, proxyClientCert } = options.upstream
   const connections = new LiveUpstream(
     { kubeconfig, proxyClientCert, authenticationKubeconfig: authentication.kubeconfig },
     log,
   )
+  const auth = newAuthentication(authentication, {
+    reviews: connections.reviews,
+    bare: () => connections.bare,
+    log,
+    now: Date.now,
+  })
+  const tls = new ServingTLS(serving, auth.clientAuthorities)
   const shownCertificates = (): ShownCertificate[] => {
     const frontProxy = connections.frontProxyCertificate
     return [
@@ -78,7 +74,7 @@ export async function newProxy(
   showCertificateExpiry(registry, shownCertificates)
   const reloader = new Reloader(log, new ReloadMetrics(registry))
   if (policy instanceof LivePolicy) reloader.add([policy])
-  reloader.add([...tls.reloadables(), ...connections.reloadables()])
+  reloader.add([...tls.reloadables(), ...connections.reloadables(), ...auth.reloadables])
   const readyChecks: HealthCheck[] = [
     new UpstreamCheck(() => connections.bare),
     certificateExpiryCheck(shownCertificates),
@@ -91,6 +87,13 @@ export async function newProxy(
   const backend = await newAuditBackend(audit, { log, metrics, health })
   const sinks = newSinks(audit, { policy, backend, cluster: connections.own, metrics, log })
   reloader.add(sinks?.reloadables ?? [])
+  const check: PermissionCheck = {
+    options: authentication,
+    impersonates: connections.upstream.asserter.impersonates,
+    reviews: connections.reviews,
+    own: connections.own,
+    log,
+  }
   return new Proxy({
     serving: {
       bindAddress: serving.bindAddress,
@@ -100,7 +103,8 @@ export async function newProxy(
       ciphers: serving.ciphers,
     },
     tls,
-    authenticator: newAuthenticator(options, clientCA, connections.reviews),
+    authenticator: auth.authenticator,
+    identityHeaders: new IdentityHeaders(authentication.requestHeader.headers),
     policy: sinks?.policy ?? policy,
     backend: sinks?.backend ?? backend ?? noBackend(),
     captures: new Captures({
@@ -122,27 +126,15 @@ export async function newProxy(
     shutdownTimeout: options.shutdown.timeout,
     reloader,
     sinks,
-    closeUpstream: () => connections.close(),
+    onStart() {
+      logIdentityMode(check)
+      void checkPermissions(check)
+    },
+    async closeUpstream() {
+      auth.close()
+      await connections.close()
+    },
   })
-}
-
-/** k8s.io/kubernetes/pkg/kubeapiserver/authenticator/config.go: certificates before tokens, anonymous last. */
-function newAuthenticator(
-  { authentication }: Options,
-  clientCA: CertificateAuthorities | undefined,
-  reviews: ReviewClient,
-): Authenticator {
-  const now = Date.now
-  const authenticators: Authenticator[] = []
-  if (clientCA !== undefined) authenticators.push(new X509Authenticator(clientCA, now))
-  const tokens = new TokenCache(new TokenReviewAuthenticator(reviews), {
-    ttl: authentication.tokenWebhookCacheTTL,
-    maxEntries: TOKEN_CACHE_ENTRIES,
-    now,
-  })
-  authenticators.push(new BearerTokenAuthenticator(tokens), new WebSocketProtocolAuthenticator(tokens))
-  const known = new UnionAuthenticator(authenticators)
-  return authentication.anonymousAuth ? new AnonymousFallback(known) : known
 }
 
 function newSinks({ sinks, webhook }: Options['audit'], deps: AuditSinkDeps): AuditSinks | undefined {

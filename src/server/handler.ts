@@ -10,10 +10,17 @@ import {
   type Authenticator,
 } from '../authentication/authenticator.js'
 import type { UserInfo } from '../authentication/user.js'
-import { ImpersonationError, readImpersonation, type Impersonation } from '../authentication/impersonation.js'
+import {
+  ImpersonationError,
+  readImpersonation,
+  ReservedExtra,
+  withOriginalUser,
+  type Impersonation,
+} from '../authentication/impersonation.js'
 import { errorMessage } from '../errors.js'
 import { ClientHeaders } from '../request/client-headers.js'
 import { hasBody, type ClientRequest, type ClientResponse, type ClientUpgrade } from '../request/client.js'
+import type { IdentityHeaders } from '../request/identity-headers.js'
 import { newRequestInfo, RequestInfoError, type RequestInfo } from '../request/request-info.js'
 import { InvalidRequestTarget, parseRequestTarget, type RequestTarget } from '../request/request-target.js'
 import { impersonationForbidden, mayImpersonate } from '../upstream/access-review.js'
@@ -32,6 +39,8 @@ import * as status from './status.js'
 
 export interface HandlerDependencies {
   readonly authenticator: Authenticator
+  /** Headers that no client may send for itself. */
+  readonly identityHeaders: IdentityHeaders
   readonly policy: Evaluator
   readonly sink: AuditSink
   readonly captures: Captures
@@ -69,7 +78,7 @@ export class RequestHandler {
   /** Takes the request apart. One that cannot be understood is refused later, by serve, so that it leaves an event. */
   private understand(req: ClientRequest, res: ClientResponse, upgrade: ClientUpgrade | undefined): Exchange {
     const receivedAt = this.deps.sink.now()
-    const headers = ClientHeaders.from(req.rawHeaders)
+    const headers = ClientHeaders.from(req.rawHeaders, this.deps.identityHeaders)
     const refusal = unacceptable(headers, upgrade !== undefined && hasBody(req))
     if (headers.ambiguity !== undefined) res.shouldKeepAlive = false
     try {
@@ -182,6 +191,7 @@ export class RequestHandler {
       impersonation = readImpersonation(exchange.headers)
       if (impersonation !== undefined && from.passage === 'asserted' && upstream.asserter.impersonates) {
         await this.authorizeImpersonation(from, impersonation)
+        impersonation = { ...impersonation, target: withOriginalUser(impersonation.target, from.user) }
         authenticated = { user: impersonation.target, passage: 'asserted' }
       }
       const route = await upstream.route(authenticated)
@@ -376,6 +386,7 @@ class Refused extends Error {
 
 function statusFor(err: unknown): status.StatusError | undefined {
   if (err instanceof Refused) return err.error
+  if (err instanceof ReservedExtra) return status.forbidden(err.message)
   if (err instanceof ImpersonationError) return status.internalError(err.message)
   if (err instanceof UnassertableIdentity) return status.internalError(err.message)
   if (err instanceof ReviewError)

@@ -8,6 +8,7 @@ import type { AuditMetrics } from '../audit/metrics.js'
 import type { Evaluator } from '../audit/policy/evaluate.js'
 import type { Authenticator } from '../authentication/authenticator.js'
 import type { Reloader } from '../live/reloader.js'
+import type { IdentityHeaders } from '../request/identity-headers.js'
 import type { ReviewClient } from '../upstream/reviews.js'
 import type { Upstream } from '../upstream/upstream.js'
 import { RequestHandler } from './handler.js'
@@ -22,6 +23,7 @@ export interface ProxyParts {
   readonly serving: Omit<ListenerOptions, keyof ServingMaterial>
   readonly tls: ServingTLS
   readonly authenticator: Authenticator
+  readonly identityHeaders: IdentityHeaders
   readonly policy: Evaluator
   readonly backend: Backend
   readonly captures: Captures
@@ -40,6 +42,8 @@ export interface ProxyParts {
   readonly shutdownTimeout: number
   readonly reloader: Reloader
   readonly sinks: AuditSinks | undefined
+  /** Is told that it serves. */
+  onStart(): void
   /** Closes the connections upstream, last of all. */
   closeUpstream(): Promise<void>
 }
@@ -57,6 +61,7 @@ export class Proxy {
     const clock = new Clock()
     const handler = new RequestHandler({
       authenticator: parts.authenticator,
+      identityHeaders: parts.identityHeaders,
       policy: parts.policy,
       sink: { backend: parts.backend, now: () => clock.now(), observeEvent: () => metrics.observeEvent() },
       captures: parts.captures,
@@ -80,6 +85,7 @@ export class Proxy {
     await this.listener.listen()
     this.parts.reloader.start()
     this.parts.sinks?.start()
+    this.parts.onStart()
   }
 
   /** Reads all configuration files again, as on SIGHUP. Never rejects: what is bad is logged and changes nothing. */

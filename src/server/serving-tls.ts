@@ -1,5 +1,5 @@
 import type { X509Certificate } from 'node:crypto'
-import type { CertificateAuthorities } from '../authentication/certificate-authorities.js'
+import type { ClientAuthorities } from '../authentication/build.js'
 import type { Reloadable } from '../live/reloadable.js'
 import { parseKeyPair, readConfigFile, type KeyPair } from '../pem.js'
 
@@ -19,17 +19,17 @@ export interface ServingMaterial {
 export class ServingTLS {
   readonly #certFile: string
   readonly #keyFile: string
-  readonly #authorities: readonly CertificateAuthorities[]
+  readonly #authorities: ClientAuthorities | undefined
   #pair: KeyPair
   #listener: ((material: ServingMaterial) => void) | undefined
 
   /**
-   * @param authorities of all client certificates; which of them make a user is for the authenticators to say
+   * @param authorities of all client certificates; undefined: clients are asked for none
    * @throws ConfigError
    */
   constructor(
     files: { readonly certFile: string; readonly keyFile: string },
-    authorities: readonly CertificateAuthorities[],
+    authorities: ClientAuthorities | undefined,
   ) {
     this.#certFile = files.certFile
     this.#keyFile = files.keyFile
@@ -38,11 +38,10 @@ export class ServingTLS {
   }
 
   get material(): ServingMaterial {
-    const authorities = this.#authorities
     return {
       cert: this.#pair.cert,
       key: this.#pair.key,
-      clientCA: authorities.length === 0 ? undefined : authorities.map(({ pem }) => pem).join('\n'),
+      clientCA: this.#authorities?.pem,
     }
   }
 
@@ -66,15 +65,17 @@ export class ServingTLS {
         this.#changed()
       },
     }
-    const authorities = this.#authorities.map((authorities): Reloadable => ({
+    const authorities = this.#authorities
+    if (authorities === undefined) return [certificate]
+    const live: Reloadable = {
       name: authorities.name,
       files: () => authorities.files(),
-      reload: () => {
-        authorities.reload()
+      reload: async () => {
+        await authorities.reload()
         this.#changed()
       },
-    }))
-    return [certificate, ...authorities]
+    }
+    return [certificate, live]
   }
 
   #changed(): void {

@@ -4,6 +4,14 @@ import type { UpstreamConnections } from './upstream.js'
 /** A review that the apiserver could not or would not answer. */
 export class ReviewError extends Error {
   override name = 'ReviewError'
+
+  /** @param status what the apiserver answered; undefined where it did not answer */
+  constructor(
+    message: string,
+    readonly status?: number,
+  ) {
+    super(message)
+  }
 }
 
 /** The proxy's own connection to the apiserver, on which it asks TokenReviews and SubjectAccessReviews. */
@@ -11,8 +19,8 @@ export interface ReviewClient {
   readonly connections: UpstreamConnections
   /** The value of the Authorization header, if the proxy's credential is a token. */
   authorization(): Promise<string | undefined>
-  /** This Authorization was refused: get a new one if possible. */
-  invalidate(refused: string | undefined): void
+  /** This Authorization was refused: get a new one if possible. Without it there is none, and 401 is an answer. */
+  invalidate?(refused: string | undefined): void
 }
 
 /** Milliseconds that one attempt may take. k8s.io/apiserver's delegating authenticator waits 10 s as well. */
@@ -35,9 +43,17 @@ export async function createReview(client: ReviewClient, path: string, review: o
     } catch (err) {
       if (!(err instanceof ReviewError)) throw err
       failure = err
+      if (isAnswer(err.status, client)) break
     }
   }
   throw failure ?? new ReviewError('no attempt was made')
+}
+
+/** Whether asking again would be of no use. 401 may be for a credential that has just been replaced. */
+function isAnswer(status: number | undefined, client: ReviewClient): boolean {
+  return (
+    status === 403 || status === 404 || status === 405 || (status === 401 && client.invalidate === undefined)
+  )
 }
 
 async function post(client: ReviewClient, path: string, body: string): Promise<unknown> {
@@ -67,9 +83,9 @@ async function post(client: ReviewClient, path: string, body: string): Promise<u
     throw new ReviewError(`POST ${path}: ${describe(err)}`)
   }
   const text = await readBounded(answer, path)
-  if (answer.statusCode === 401) client.invalidate(authorization)
+  if (answer.statusCode === 401) client.invalidate?.(authorization)
   if (answer.statusCode !== 200 && answer.statusCode !== 201) {
-    throw new ReviewError(`POST ${path}: the apiserver answered ${answer.statusCode}`)
+    throw new ReviewError(`POST ${path}: the apiserver answered ${answer.statusCode}`, answer.statusCode)
   }
   try {
     return JSON.parse(text) as unknown

@@ -15,7 +15,7 @@ function setUp(ttl = 10_000, maxEntries = 100) {
         return answer(token)
       },
     },
-    { ttl, maxEntries, now: () => now },
+    { successTTL: ttl, failureTTL: ttl, maxEntries, now: () => now },
   )
   return {
     cache,

@@ -74,6 +74,10 @@ const cases: Record<FlagType, [string, unknown][]> = {
     ['x', undefined],
     ['', undefined],
   ],
+  stringArray: [
+    ['a,b', ['a,b']],
+    ['', ['']],
+  ],
   strings: [
     ['', []],
     ['a', ['a']],

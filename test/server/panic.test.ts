@@ -12,6 +12,7 @@ import { Clock } from '../../src/audit/clock.js'
 import { PolicyEvaluator } from '../../src/audit/policy/evaluate.js'
 import { parsePolicy } from '../../src/audit/policy/load.js'
 import type { Authenticator } from '../../src/authentication/authenticator.js'
+import { X_REMOTE } from '../../src/request/identity-headers.js'
 import type { ReviewClient } from '../../src/upstream/reviews.js'
 import { RequestHandler } from '../../src/server/handler.js'
 import { InFlight } from '../../src/server/in-flight.js'
@@ -38,6 +39,7 @@ async function serve(
   }
   const events: Event[] = []
   const handler = new RequestHandler({
+    identityHeaders: X_REMOTE,
     authenticator,
     policy: new PolicyEvaluator(parsePolicy(POLICY, 'policy.yaml')),
     sink: {

@@ -29,6 +29,7 @@ export interface CertificateRequest {
 }
 
 const DAY = 86_400_000
+const LEAF: readonly string[] = ['basicConstraints=critical,CA:FALSE', 'keyUsage=critical,digitalSignature']
 const USAGES = { client: 'clientAuth', server: 'serverAuth', both: 'clientAuth,serverAuth' } as const
 
 /**
@@ -42,6 +43,12 @@ export class PKI {
   constructor(dir: string) {
     this.#dir = dir
     mkdirSync(dir, { recursive: true })
+  }
+
+  /** What was made under that name. */
+  read(name: string): Issued {
+    const base = join(this.#dir, name)
+    return read({ certFile: `${base}.crt`, keyFile: `${base}.key` })
   }
 
   /** A self-signed certificate authority, valid for a year around now. Its name is `cn`. */
@@ -59,7 +66,7 @@ export class PKI {
   }
 
   /** A certificate issued by `ca`; an hour old unless notBefore says otherwise. */
-  issue(ca: CA, request: CertificateRequest): Issued {
+  issue(ca: CA, request: CertificateRequest, constraints = LEAF): Issued {
     const { name, usage = 'both', days = 1 } = request
     const files = this.#newKey(name)
     const notBefore = request.notBefore ?? new Date((request.notAfter?.getTime() ?? Date.now()) - DAY / 24)
@@ -70,8 +77,7 @@ export class PKI {
       ...(request.uri ?? []).map((v) => `URI:${v}`),
     ]
     const config = this.#config(name, [
-      'basicConstraints=critical,CA:FALSE',
-      'keyUsage=critical,digitalSignature',
+      ...constraints,
       ...(usage === 'none' ? [] : [`extendedKeyUsage=${USAGES[usage]}`]),
       ...(san.length === 0 ? [] : [`subjectAltName=${san.join(',')}`]),
     ])
@@ -97,6 +103,30 @@ export class PKI {
       ...['-startdate', asn1Time(notBefore), '-enddate', asn1Time(notAfter), '-extensions', 'ext'],
     )
     return read(files)
+  }
+
+  /** An authority that answers to `ca`. */
+  intermediate(ca: CA, name: string): CA {
+    return this.issue(ca, { name, cn: name }, [
+      'basicConstraints=critical,CA:TRUE',
+      'keyUsage=critical,keyCertSign,cRLSign',
+    ])
+  }
+
+  /** A revocation list (PEM) of `ca` that runs out at nextUpdate, or in an hour. */
+  crl(ca: CA, revoked: readonly Issued[], { nextUpdate = new Date(Date.now() + DAY / 24) } = {}): string {
+    const name = `crl-${this.#serial++}`
+    const config = this.#config(name, [])
+    writeFileSync(join(this.#dir, `${name}.db`), '')
+    const base = ['ca', '-config', config, '-cert', ca.certFile, '-keyfile', ca.keyFile]
+    for (const { certFile } of revoked) this.#openssl(...base, '-revoke', certFile)
+    const file = join(this.#dir, `${name}.pem`)
+    const lastUpdate = new Date(Math.min(Date.now(), nextUpdate.getTime()) - DAY / 24)
+    this.#openssl(
+      ...[...base, '-gencrl', '-out', file, '-crl_lastupdate', asn1Time(lastUpdate)],
+      ...['-crl_nextupdate', asn1Time(nextUpdate)],
+    )
+    return readFileSync(file, 'utf8')
   }
 
   #newKey(name: string): { certFile: string; keyFile: string } {

@@ -12,6 +12,8 @@ import { ProxyProcess } from './proxy-process.js'
 export interface StandInOptions {
   /** Answers what is not a review. */
   readonly upstream: (req: IncomingMessage, res: ServerResponse) => void
+  /** What the proxy's own identity may do, as SelfSubjectAccessReviews ask; all that it needs without it. */
+  readonly mayI?: (attributes: Record<string, string>) => boolean
   /** Answers TokenReviews and SubjectAccessReviews; without it, TokenReviews know `tokens` and everything is allowed. */
   readonly reviews?: (req: IncomingMessage, res: ServerResponse, review: Review) => void
   readonly tokens?: Readonly<Record<string, object>>
@@ -19,7 +21,11 @@ export interface StandInOptions {
   readonly policy?: string
   /** How identities of client certificates go upstream. */
   readonly identity?: 'request-header' | 'impersonation'
+  /** Is called before the proxy starts. */
+  readonly prepare?: (standIn: StandIn) => void | Promise<void>
   readonly flags?: readonly string[]
+  /** Further flags that name files of the stand-in's own. */
+  readonly fileFlags?: (standIn: StandIn) => readonly string[]
   readonly env?: NodeJS.ProcessEnv
   /** Descriptors of sockets that the proxy inherits. */
   readonly sockets?: readonly number[]
@@ -69,6 +75,7 @@ export class StandIn {
 
   static async start(options: StandInOptions): Promise<StandIn> {
     const standIn = new StandIn(options)
+    await options.prepare?.(standIn)
     await standIn.startUpstream()
     try {
       await standIn.startProxy()
@@ -169,7 +176,8 @@ export class StandIn {
         `--proxy-client-key-file=${frontProxy.keyFile}`,
       )
     }
-    this.proxy = await ProxyProcess.start([...flags, ...(options.flags ?? [])], options.env, options.sockets)
+    const more = [...(options.flags ?? []), ...(options.fileFlags?.(this) ?? [])]
+    this.proxy = await ProxyProcess.start([...flags, ...more], options.env, options.sockets)
   }
 
   /** TLS options of a client of the proxy. */
@@ -214,6 +222,10 @@ export class StandIn {
   }
 
   private serve(req: IncomingMessage, res: ServerResponse): void {
+    if (req.url === '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews') {
+      void this.selfAccess(req, res)
+      return
+    }
     // A client's own reviews carry the Audit-ID that the proxy gives every request it passes on.
     const own = req.headers['audit-id'] === undefined
     if (own && /^\/apis\/auth[a-z]+\.k8s\.io\/v1\/(tokenreviews|subjectaccessreviews)$/.test(req.url ?? '')) {
@@ -231,10 +243,22 @@ export class StandIn {
     this.options.upstream(req, res)
   }
 
+  /** Writes a file of the stand-in's own, readable by its owner only. */
+  file(name: string, text: string): string {
+    const path = join(this.dir, name)
+    writeFileSync(path, text, { mode: 0o600 })
+    return path
+  }
+
+  private async selfAccess(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const review = await readReview(req)
+    const attributes = review.spec['resourceAttributes'] as Record<string, string>
+    const { mayI = ({ verb }) => verb !== '*' } = this.options
+    sendJSON(res, 201, { ...review, status: { allowed: mayI(attributes) } })
+  }
+
   private async review(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const chunks: Buffer[] = []
-    for await (const chunk of req) chunks.push(chunk as Buffer)
-    const review = JSON.parse(Buffer.concat(chunks).toString()) as Review
+    const review = await readReview(req)
     this.reviews.push(review)
     if (this.options.reviews !== undefined) {
       this.options.reviews(req, res, review)
@@ -249,6 +273,12 @@ export class StandIn {
         : { allowed: true }
     sendJSON(res, 201, { ...review, status })
   }
+}
+
+async function readReview(req: IncomingMessage): Promise<Review> {
+  const chunks: Buffer[] = []
+  for await (const chunk of req) chunks.push(chunk as Buffer)
+  return JSON.parse(Buffer.concat(chunks).toString()) as Review
 }
 
 /** Answers with JSON, as the stand-in apiserver. */

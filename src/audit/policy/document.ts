@@ -138,6 +138,11 @@ export class Field {
     )
   }
 
+  /** False for null and for a field that the document does not have. */
+  get present(): boolean {
+    return this.#node !== undefined
+  }
+
   /** The text of a string, empty where it is absent. */
   string(): string {
     if (this.#node === undefined) return ''

@@ -178,7 +178,7 @@ export class ClusterSinks {
     })
     if (statusCode === 200) return body
     await body.dump({ limit: 64 * 1024 })
-    if (statusCode === 401) this.#client.invalidate(authorization)
+    if (statusCode === 401) this.#client.invalidate?.(authorization)
     if (statusCode === 404) throw new Absent()
     if (statusCode === 410) throw new Outdated()
     throw new Error(`GET ${PATH}: the apiserver answered ${statusCode}`)

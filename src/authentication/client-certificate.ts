@@ -1,0 +1,209 @@
+import { X509Certificate } from 'node:crypto'
+import type { DetailedPeerCertificate, TLSSocket } from 'node:tls'
+import { ConfigError } from '../errors.js'
+import { validityProblem } from '../pem.js'
+import { InvalidCredential } from './authenticator.js'
+import { serialNumber, type RevocationList } from './crl.js'
+
+/** Certificates from the client's own to the authority that is trusted. Longer chains are refused. */
+const MAX_CHAIN = 10
+
+/** A client certificate that leads to a trusted authority. */
+export interface VerifiedCertificate {
+  readonly leaf: X509Certificate
+  readonly subject: { readonly CN?: string | string[]; readonly O?: string | string[] }
+}
+
+interface Verified extends VerifiedCertificate {
+  /** When the certificate and all up to the trusted authority are valid, in milliseconds since the epoch. */
+  readonly notBefore: number
+  readonly notAfter: number
+  /** What says of each that it is not revoked; no authority is in here that has no list. */
+  readonly revocations: readonly (readonly RevocationList[])[]
+}
+
+/** Authorities whose certificates are accepted, with their revocation lists. */
+export interface AuthorityBundle {
+  readonly authorities: readonly X509Certificate[]
+  /** By authority, in the order above. */
+  readonly revocations: readonly (readonly RevocationList[])[]
+}
+
+/**
+ * Gives each list to the authorities that signed it.
+ *
+ * @param lists with where each came from, for messages
+ * @throws ConfigError where a list is signed by none of the authorities
+ */
+export function newAuthorityBundle(
+  authorities: readonly X509Certificate[],
+  lists: readonly RevocationList[],
+): AuthorityBundle {
+  return {
+    authorities,
+    revocations: authorities.map((a) => lists.filter((list) => list.signedBy(a.publicKey))),
+  }
+}
+
+/** @throws ConfigError where a list belongs to no authority of the bundles: whatever it revokes would be accepted */
+export function checkRevocationLists(
+  lists: readonly RevocationList[],
+  bundles: readonly AuthorityBundle[],
+  where: string,
+): void {
+  const used = new Set(bundles.flatMap(({ revocations }) => revocations.flat()))
+  const unused = lists.findIndex((list) => !used.has(list))
+  if (unused < 0) return
+  throw new ConfigError(
+    `${where}: revocation list ${unused + 1} of ${lists.length} is signed by none of the authorities of ` +
+      '--client-ca-file and --requestheader-client-ca-file; the list of an intermediate authority needs its certificate in there',
+  )
+}
+
+/**
+ * Verifies client certificates against the authorities of one flag. The TLS layer has verified each against those of all
+ * flags together (validity, usage for clients, constraints); which of them a certificate leads to is found out here, by
+ * the signatures, because the order and the names of what a client sends along prove nothing.
+ */
+export class ClientCertificates {
+  private readonly verified = new WeakMap<
+    TLSSocket,
+    { generation: number; result: Verified | Error | undefined }
+  >()
+  private generation = 0
+
+  /** @param now milliseconds since the epoch */
+  constructor(
+    private bundle: AuthorityBundle,
+    private readonly now: () => number,
+  ) {}
+
+  /** Takes these instead; connections that are open are verified again. */
+  replace(bundle: AuthorityBundle): void {
+    this.bundle = bundle
+    this.generation++
+  }
+
+  /**
+   * The client's certificate; undefined where it showed none.
+   *
+   * @throws InvalidCredential where it leads to none of the authorities, is not valid now or is revoked
+   */
+  verify(socket: TLSSocket): VerifiedCertificate | undefined {
+    let known = this.verified.get(socket)
+    if (known === undefined || known.generation !== this.generation) {
+      known = { generation: this.generation, result: this.read(socket) }
+      this.verified.set(socket, known)
+    }
+    const { result } = known
+    if (result === undefined) return undefined
+    if (result instanceof Error) throw result
+    // A connection can outlive its certificate and the list that it was found in order by.
+    const now = this.now()
+    if (now < result.notBefore) throw new InvalidCredential('client certificate: not yet valid')
+    if (now > result.notAfter) throw new InvalidCredential('client certificate: expired')
+    // As with OpenSSL, a list that has run out says nothing, so nothing that it was for is accepted.
+    if (!result.revocations.every((lists) => lists.some((l) => l.thisUpdate <= now && now <= l.nextUpdate))) {
+      throw new InvalidCredential('client certificate: the revocation list of its authority has expired')
+    }
+    return result
+  }
+
+  private read(socket: TLSSocket): Verified | Error | undefined {
+    const certificate = socket.getPeerCertificate(true)
+    // Node.js answers an empty object where the client sent none.
+    if (certificate?.raw === undefined) return undefined
+    if (!socket.authorized) {
+      return new InvalidCredential(
+        `client certificate: ${String(socket.authorizationError ?? 'not trusted')}`,
+      )
+    }
+    const [leaf, ...sent] = sentCertificates(certificate)
+    const { authorities, revocations } = this.bundle
+    const chain = findChain(leaf as X509Certificate, sent, authorities, this.now())
+    if (chain === undefined)
+      return new InvalidCredential('client certificate: leads to none of the authorities')
+
+    const lists: (readonly RevocationList[])[] = []
+    const issued = [...chain.toAuthority, ...chain.beyond]
+    for (let i = 0; i + 1 < issued.length; i++) {
+      const ofIssuer = revocations[authorities.indexOf(issued[i + 1] as X509Certificate)] ?? []
+      if (ofIssuer.length === 0) continue
+      const serial = serialNumber(issued[i] as X509Certificate)
+      if (ofIssuer.some((list) => list.revoked.has(serial)))
+        return new InvalidCredential('client certificate: revoked')
+      lists.push(ofIssuer)
+    }
+    return {
+      leaf: leaf as X509Certificate,
+      subject: certificate.subject as unknown as Verified['subject'],
+      notBefore: Math.max(...chain.toAuthority.map((one) => Date.parse(one.validFrom))),
+      notAfter: Math.min(...chain.toAuthority.map((one) => Date.parse(one.validTo))),
+      revocations: lists,
+    }
+  }
+}
+
+/** The leaf and what was sent with it, as far as Node.js tells. */
+function sentCertificates(certificate: DetailedPeerCertificate): X509Certificate[] {
+  const certificates: X509Certificate[] = []
+  for (let one: DetailedPeerCertificate | undefined = certificate; one?.raw !== undefined;) {
+    if (certificates.length === MAX_CHAIN) break
+    certificates.push(new X509Certificate(one.raw))
+    const issuer: DetailedPeerCertificate | undefined = one.issuerCertificate
+    // A root names itself as its issuer.
+    one = issuer === one ? undefined : issuer
+  }
+  return certificates
+}
+
+interface Chain {
+  /** From the leaf to the authority that is trusted. */
+  readonly toAuthority: readonly X509Certificate[]
+  /** Other authorities above that one, which may revoke what is below them. */
+  readonly beyond: readonly X509Certificate[]
+}
+
+function findChain(
+  leaf: X509Certificate,
+  sent: readonly X509Certificate[],
+  authorities: readonly X509Certificate[],
+  now: number,
+): Chain | undefined {
+  const listed = authorities.find((authority) => authority.raw.equals(leaf.raw))
+  const toAuthority = [listed ?? leaf]
+  let trusted = listed
+  while (trusted === undefined) {
+    const last = toAuthority.at(-1) as X509Certificate
+    trusted = issuerOf(last, authorities, toAuthority, now)
+    const next =
+      trusted ??
+      issuerOf(
+        last,
+        sent.filter((one) => one.ca),
+        toAuthority,
+        now,
+      )
+    if (next === undefined || toAuthority.length === MAX_CHAIN) return undefined
+    toAuthority.push(next)
+  }
+  const beyond: X509Certificate[] = []
+  for (;;) {
+    const above = issuerOf(beyond.at(-1) ?? trusted, authorities, [...toAuthority, ...beyond], now)
+    if (above === undefined || beyond.length === MAX_CHAIN) return { toAuthority, beyond }
+    beyond.push(above)
+  }
+}
+
+/** One that signed the certificate. A renewed authority is there twice, with the same key: the one that is valid counts. */
+function issuerOf(
+  certificate: X509Certificate,
+  candidates: readonly X509Certificate[],
+  known: readonly X509Certificate[],
+  now: number,
+): X509Certificate | undefined {
+  const issuers = candidates.filter(
+    (one) => !known.includes(one) && certificate.checkIssued(one) && certificate.verify(one.publicKey),
+  )
+  return issuers.find((one) => validityProblem(one, now) === undefined) ?? issuers[0]
+}

@@ -1,0 +1,120 @@
+import type { Logger } from 'pino'
+import type { AuthenticationOptions } from '../cli/authentication-options.js'
+import { ConfigError } from '../errors.js'
+import type { Reloadable } from '../live/reloadable.js'
+import { parseCertificates, readConfigFile } from '../pem.js'
+import {
+  parseAuthenticationConfiguration,
+  type AnonymousRule,
+  type OIDCIssuer,
+} from './authentication-config.js'
+import { IssuersAuthenticator, type IssuerVerifier } from './issuers.js'
+import { OIDCVerifier } from './oidc.js'
+import { OIDCProvider } from './oidc-provider.js'
+import {
+  BoundTokenVerifier,
+  LEGACY_ISSUER,
+  LegacyTokenVerifier,
+  parseServiceAccountKeys,
+  ServiceAccountKeys,
+} from './service-account.js'
+
+const KEY_FLAG = '--service-account-key-file'
+const CONFIG_FLAG = '--authentication-config'
+const OIDC_CA_FLAG = '--oidc-ca-file'
+
+/** Whose JSON Web Tokens are verified here: service accounts, and OpenID Connect by flags or by file. */
+export class IssuerFiles {
+  readonly authenticator: IssuersAuthenticator
+  readonly reloadables: Reloadable[] = []
+  /** Who may come without credentials, as the flag and the file have it together. */
+  anonymous: AnonymousRule = true
+  /** Is told when a reload changes it. */
+  onAnonymous: (rule: AnonymousRule) => void = () => {}
+  private readonly serviceAccounts: ReadonlyMap<string, IssuerVerifier>
+
+  /** @throws ConfigError */
+  constructor(
+    private readonly options: AuthenticationOptions,
+    private readonly deps: { readonly log: Logger; readonly now: () => number },
+  ) {
+    this.serviceAccounts = this.newServiceAccounts()
+    const { issuers, anonymous } = this.readOIDC()
+    this.anonymous = anonymous
+    this.authenticator = new IssuersAuthenticator(this.newVerifiers(issuers))
+    const { configFile, oidc } = options
+    const file = configFile ?? oidc?.caFile
+    if (file === undefined) return
+    const name = configFile === undefined ? 'oidc-ca-file' : 'authentication-config'
+    this.reloadables.push({ name, files: () => [file], reload: () => this.reloadOIDC() })
+  }
+
+  close(): void {
+    this.authenticator.close()
+  }
+
+  private newServiceAccounts(): Map<string, IssuerVerifier> {
+    const { keyFiles, issuers, audiences } = this.options.serviceAccounts
+    const verifiers = new Map<string, IssuerVerifier>()
+    if (keyFiles.length === 0) return verifiers
+    const read = () =>
+      keyFiles.flatMap((file) =>
+        parseServiceAccountKeys(readConfigFile(file, KEY_FLAG), `${KEY_FLAG}: ${file}`),
+      )
+    const keys = new ServiceAccountKeys(read())
+    const { now } = this.deps
+    for (const issuer of issuers) verifiers.set(issuer, new BoundTokenVerifier(keys, audiences, now))
+    verifiers.set(LEGACY_ISSUER, new LegacyTokenVerifier(keys, audiences, now))
+    this.reloadables.push({
+      name: 'service-account-key-file',
+      files: () => keyFiles,
+      reload: () => keys.replace(read()),
+    })
+    return verifiers
+  }
+
+  /** Everything is read and checked before anything is made, so that a failure leaves nothing behind. */
+  private readOIDC(): { issuers: readonly OIDCIssuer[]; anonymous: AnonymousRule } {
+    const { configFile, oidc, anonymousAuth, serviceAccounts } = this.options
+    if (configFile === undefined) {
+      return { issuers: oidc === undefined ? [] : [withCA(oidc)], anonymous: anonymousAuth ?? true }
+    }
+    const config = parseAuthenticationConfiguration(readConfigFile(configFile, CONFIG_FLAG), configFile)
+    if (config.anonymous !== undefined && anonymousAuth !== undefined) {
+      throw new ConfigError(`${configFile}: anonymous: is set, expected no --anonymous-auth then`)
+    }
+    for (const { issuerURL } of config.issuers) {
+      if (serviceAccounts.issuers.includes(issuerURL)) {
+        throw new ConfigError(
+          `${configFile}: jwt: the issuer ${issuerURL} is a --service-account-issuer as well`,
+        )
+      }
+    }
+    return { issuers: config.issuers, anonymous: config.anonymous ?? anonymousAuth ?? true }
+  }
+
+  private reloadOIDC(): void {
+    const { issuers, anonymous } = this.readOIDC()
+    this.authenticator.replace(this.newVerifiers(issuers))
+    this.anonymous = anonymous
+    this.onAnonymous(anonymous)
+  }
+
+  private newVerifiers(issuers: readonly OIDCIssuer[]): Map<string, IssuerVerifier> {
+    const { log, now } = this.deps
+    const verifiers = new Map(this.serviceAccounts)
+    for (const { issuerURL, discoveryURL, ca, rules } of issuers) {
+      const provider = new OIDCProvider({ issuerURL, discoveryURL, ca, log, now })
+      provider.start()
+      verifiers.set(issuerURL, new OIDCVerifier(provider, rules, now))
+    }
+    return verifiers
+  }
+}
+
+function withCA({ issuer, caFile }: NonNullable<AuthenticationOptions['oidc']>): OIDCIssuer {
+  if (caFile === undefined) return issuer
+  const ca = readConfigFile(caFile, OIDC_CA_FLAG)
+  parseCertificates(ca, `${OIDC_CA_FLAG}: ${caFile}`)
+  return { ...issuer, ca }
+}

@@ -1,0 +1,102 @@
+import type { Logger } from 'pino'
+import type { AuthenticationOptions } from '../cli/authentication-options.js'
+import { errorMessage } from '../errors.js'
+import type { ReviewClient } from '../upstream/reviews.js'
+import { mayI, type Access } from '../upstream/self-access.js'
+
+export interface PermissionCheck {
+  readonly options: AuthenticationOptions
+  /** Whether identities go upstream as Impersonate-* headers. */
+  readonly impersonates: boolean
+  /** With the credentials of --authentication-kubeconfig, or of --kubeconfig: for TokenReviews. */
+  readonly reviews: ReviewClient
+  /** With those of --kubeconfig: what impersonates. */
+  readonly own: ReviewClient
+  readonly log: Logger
+}
+
+interface Need {
+  readonly client: ReviewClient
+  readonly access: Access
+  /** What happens without it. */
+  readonly otherwise: string
+}
+
+/** One line that says how identities reach the apiserver, for that follows from several flags. */
+export function logIdentityMode({ options, impersonates, log }: PermissionCheck): void {
+  const asserts = options.clientCAFile !== undefined || options.requestHeader.clientCAFile !== undefined
+  const how = impersonates ? 'impersonation (Impersonate-*)' : 'request header (X-Remote-*)'
+  log.info(
+    {
+      tokens: 'passed on as they are',
+      certificates: options.clientCAFile === undefined ? 'not accepted' : how,
+      frontProxies: options.requestHeader.clientCAFile === undefined ? 'not accepted' : how,
+      anonymous: options.anonymousAuth === false ? 'not accepted' : 'passed on without credentials',
+    },
+    `identity mode: ${asserts ? (impersonates ? 'impersonation' : 'request header') : 'passthrough'}`,
+  )
+}
+
+/**
+ * Asks the apiserver what the proxy's own identity may do, and warns where that is more or less than the flags need. It
+ * hinders nothing: the apiserver may not be there yet, and permissions may come later. Never rejects.
+ */
+export async function checkPermissions(check: PermissionCheck): Promise<void> {
+  const { log, own, reviews } = check
+  try {
+    for (const client of new Set([own, reviews])) {
+      if (await mayI(client, { verb: '*', group: '*', resource: '*' })) {
+        log.warn(
+          'the identity of the kubeconfig may do everything in the cluster: give it one that may do no more than docs/threat-model.md lists',
+        )
+      }
+    }
+    for (const { client, access, otherwise } of needs(check)) {
+      if (await mayI(client, access)) continue
+      const { verb, group, resource, subresource } = access
+      const what = `${verb} ${resource}${subresource === undefined ? '' : `/${subresource}`}${group === '' ? '' : `.${group}`}`
+      log.warn({ missing: what }, `the identity of the kubeconfig may not ${what}: ${otherwise}`)
+    }
+  } catch (err) {
+    log.warn({ reason: errorMessage(err) }, 'cannot find out what the identity of the kubeconfig may do')
+  }
+}
+
+function needs({ options, impersonates, own, reviews }: PermissionCheck): Need[] {
+  const list: Need[] = [
+    {
+      client: reviews,
+      access: { verb: 'create', group: 'authentication.k8s.io', resource: 'tokenreviews' },
+      otherwise:
+        'bearer tokens that are not verified here are looked up by SelfSubjectReview, which needs Kubernetes 1.28, and are refused with 503 on older ones',
+    },
+  ]
+  const asserts = options.clientCAFile !== undefined || options.requestHeader.clientCAFile !== undefined
+  if (!impersonates || !asserts) return list
+  list.push({
+    client: reviews,
+    access: { verb: 'create', group: 'authorization.k8s.io', resource: 'subjectaccessreviews' },
+    otherwise: 'users of client certificates who impersonate get 503',
+  })
+  const refused = 'users of client certificates get 403 from the apiserver'
+  for (const resource of ['users', 'groups']) {
+    list.push({ client: own, access: { verb: 'impersonate', group: '', resource }, otherwise: refused })
+  }
+  const extras = [
+    ...(options.clientCertificateCredentialID ? ['authentication.kubernetes.io/credential-id'] : []),
+    ...['user', 'groups'].map((part) => `kube-audit-proxy.io/original-${part}`),
+  ]
+  for (const subresource of extras) {
+    const access = {
+      verb: 'impersonate',
+      group: 'authentication.k8s.io',
+      resource: 'userextras',
+      subresource,
+    }
+    const otherwise = subresource.startsWith('kube-')
+      ? 'users of client certificates who impersonate get 403 from the apiserver'
+      : refused
+    list.push({ client: own, access, otherwise })
+  }
+  return list
+}

@@ -1,0 +1,69 @@
+import { createReview, ReviewError } from '../upstream/reviews.js'
+import type { UpstreamConnections } from '../upstream/upstream.js'
+import { AuthenticationUnavailable } from './authenticator.js'
+import type { TokenAuthenticator } from './bearer-token.js'
+import { TokenReviewRefused } from './token-review.js'
+import { field, readUserInfo } from './user-info.js'
+import { ANONYMOUS, type UserInfo } from './user.js'
+
+const PATH = '/apis/authentication.k8s.io/v1/selfsubjectreviews'
+
+/**
+ * Asks the apiserver, with the client's token and nothing of the proxy's, who it takes that client for (`kubectl auth
+ * whoami`; Kubernetes 1.28). Every authenticated user may ask that (system:basic-user).
+ */
+export class SelfSubjectReviewAuthenticator implements TokenAuthenticator {
+  /** @param bare connections that carry no credentials of the proxy's */
+  constructor(private readonly bare: () => UpstreamConnections) {}
+
+  async authenticateToken(token: string): Promise<UserInfo | undefined> {
+    // A token is one word; what is none must not become a header.
+    if (!/^[\x21-\x7e]+$/.test(token)) return undefined
+    let answer: unknown
+    try {
+      answer = await createReview(
+        { connections: this.bare(), authorization: () => Promise.resolve(`Bearer ${token}`) },
+        PATH,
+        { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' },
+      )
+    } catch (err) {
+      if (!(err instanceof ReviewError)) throw err
+      if (err.status === 401) return undefined
+      throw new AuthenticationUnavailable(`SelfSubjectReview: ${err.message}`)
+    }
+    const user = readUserInfo(field(field(answer, 'status'), 'userInfo'), 'SelfSubjectReview')
+    return user.username === ANONYMOUS ? undefined : user
+  }
+}
+
+/** How long a refusal of TokenReviews is believed, in milliseconds: somebody may grant the permission. */
+const REFUSED_FOR = 60_000
+
+/** TokenReviews, and SelfSubjectReviews for as long as the proxy may not create TokenReviews. */
+export class ReviewFallback implements TokenAuthenticator {
+  private refusedUntil = 0
+
+  /**
+   * @param now milliseconds since the epoch
+   * @param onRefused is told each time that the way is changed
+   */
+  constructor(
+    private readonly tokenReview: TokenAuthenticator,
+    private readonly selfSubjectReview: TokenAuthenticator,
+    private readonly now: () => number,
+    private readonly onRefused: (reason: string) => void,
+  ) {}
+
+  async authenticateToken(token: string): Promise<UserInfo | undefined> {
+    if (this.now() >= this.refusedUntil) {
+      try {
+        return await this.tokenReview.authenticateToken(token)
+      } catch (err) {
+        if (!(err instanceof TokenReviewRefused)) throw err
+        if (this.now() >= this.refusedUntil) this.onRefused(err.message)
+        this.refusedUntil = this.now() + REFUSED_FOR
+      }
+    }
+    return this.selfSubjectReview.authenticateToken(token)
+  }
+}

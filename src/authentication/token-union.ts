@@ -1,0 +1,26 @@
+import { AuthenticationUnavailable, InvalidCredential } from './authenticator.js'
+import type { TokenAuthenticator } from './bearer-token.js'
+import type { UserInfo } from './user.js'
+
+/**
+ * Asks each in turn until one knows the token. One that finds it bad or cannot say does not stop the others
+ * (k8s.io/apiserver/pkg/authentication/token/union).
+ */
+export class TokenUnion implements TokenAuthenticator {
+  constructor(private readonly authenticators: readonly TokenAuthenticator[]) {}
+
+  async authenticateToken(token: string): Promise<UserInfo | undefined> {
+    let failure: Error | undefined
+    for (const authenticator of this.authenticators) {
+      try {
+        const user = await authenticator.authenticateToken(token)
+        if (user !== undefined) return user
+      } catch (err) {
+        if (!(err instanceof InvalidCredential || err instanceof AuthenticationUnavailable)) throw err
+        if (failure === undefined || err instanceof AuthenticationUnavailable) failure = err
+      }
+    }
+    if (failure !== undefined) throw failure
+    return undefined
+  }
+}

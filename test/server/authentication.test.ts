@@ -59,7 +59,7 @@ await t.test('tokens that are verified here', async (t) => {
         extra: { 'authentication.kubernetes.io/credential-id': ['JTI=1'] },
       },
     },
-    flags: (s) => [
+    fileFlags: (s) => [
       `--token-auth-file=${s.file('tokens.csv', 'static,bob,uid-bob,"dev,qa"\n')}`,
       `--service-account-key-file=${s.file('sa.pem', rsa.publicPEM)}`,
       '--service-account-issuer=https://kubernetes.default.svc',
@@ -148,7 +148,7 @@ await t.test('tokens that are verified here', async (t) => {
 await t.test('a trusted proxy in front', async (t) => {
   const standIn = await StandIn.start({
     ...ok,
-    flags: (s) => [
+    fileFlags: (s) => [
       `--requestheader-client-ca-file=${s.pki.ca('outer-ca').certFile}`,
       '--requestheader-allowed-names=outer,other',
       '--requestheader-username-headers=X-Remote-User,X-Forwarded-User',
@@ -242,7 +242,7 @@ await t.test('chains and revocation lists', async (t) => {
       intermediate = s.pki.intermediate(s.ca, 'intermediate')
       gone = s.pki.intermediate(s.ca, 'gone')
     },
-    flags: (s) => {
+    fileFlags: (s) => {
       const expired = s.pki.ca('expired-crl-ca')
       const both = s.file('cas.pem', s.ca.cert + expired.cert)
       return [
@@ -409,11 +409,11 @@ await t.test('what the flags amount to', async (t) => {
   const lines = () =>
     everything.proxy.logLines.map((line) => JSON.parse(line) as { level: string; msg: string })
   t.ok(lines().some(({ level, msg }) => level === 'info' && msg === 'identity mode: request header'))
-  await everything.proxy.logged(/may do everything in the cluster/)
+  await everything.proxy.logged('may do everything in the cluster')
 
   const little = await StandIn.start({ ...ok, identity: 'impersonation', mayI: () => false })
   t.teardown(() => little.stop())
-  await little.proxy.logged(/identity mode: impersonation/)
+  await little.proxy.logged('identity mode: impersonation')
   for (const what of [
     'create tokenreviews.authentication.k8s.io',
     'create subjectaccessreviews.authorization.k8s.io',
@@ -421,7 +421,7 @@ await t.test('what the flags amount to', async (t) => {
     'impersonate groups',
     'impersonate userextras/kube-audit-proxy.io/original-user.authentication.k8s.io',
   ]) {
-    await little.proxy.logged(new RegExp(`may not ${what}:`))
+    await little.proxy.logged(`may not ${what}:`)
   }
 })
 
@@ -434,7 +434,7 @@ await t.test('--authentication-config', async (t) => {
       const serving = s.client({ name: 'issuer', cn: 'issuer', ip: ['127.0.0.1'], usage: 'server' })
       issuer = await OIDCIssuer.start(serving, key)
     },
-    flags: (s) => {
+    fileFlags: (s) => {
       const config = {
         apiVersion: 'apiserver.config.k8s.io/v1beta1',
         kind: 'AuthenticationConfiguration',

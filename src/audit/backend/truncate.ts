@@ -66,9 +66,10 @@ export class TruncateBackend implements Backend {
     for (let event of events) {
       let size = this.#size(event)
       if (size > maxEventSize && (event.level === 'Request' || event.level === 'RequestResponse')) {
+        const hasBody = event.requestObject !== undefined || event.responseObject !== undefined
         event = truncate(event)
         size = this.#size(event)
-        this.#metrics.observeTruncated('truncate')
+        if (hasBody) this.#metrics.observeTruncated('truncate')
       }
       if (size > maxEventSize) {
         if (size < Infinity)

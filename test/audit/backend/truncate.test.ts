@@ -71,6 +71,12 @@ void t.test('events', async (t) => {
   }
 })
 
+void t.test('only events that lost a body are counted as truncated', async (t) => {
+  const { truncate, report } = setUp(new InstantBackend(), 1000, 1 << 20)
+  void truncate.processEvents([full, makeEvent('b', { level: 'Request', requestURI: '/'.repeat(2000) })])
+  t.equal(await report.value('kube_audit_proxy_audit_truncated_total', { reason: 'truncate' }), 1)
+})
+
 void t.test('other annotations stay', async (t) => {
   const { truncate, delegate } = setUp(new InstantBackend(), 1000, 1000)
   void truncate.processEvents([{ ...full, annotations: { a: 'b' } }])

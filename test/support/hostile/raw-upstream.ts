@@ -71,7 +71,7 @@ export class RawUpstream {
           const parsed = readRequest(pending.toString('latin1'), subject?.CN)
           if (parsed === undefined) return
           pending = pending.subarray(parsed.length)
-          socket.write(this.answer(parsed.request))
+          socket.write(this.answer(parsed.request), 'latin1')
         }
       } catch (err) {
         this.faults.push(`${String(err)} in ${JSON.stringify(pending.toString('latin1').slice(0, 2000))}`)

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import { constants } from 'node:crypto'
 import { connect, type AddressInfo, type Socket } from 'node:net'
@@ -35,6 +35,8 @@ export class Listener {
   private readonly server: Server
   private readonly http2: Http2Sessions
   private readonly sockets = new Set<Socket>()
+  /** The last response of each connection of HTTP/1.1. */
+  private readonly answers = new WeakMap<Socket, ServerResponse>()
 
   constructor(
     private readonly options: ListenerOptions,
@@ -59,11 +61,19 @@ export class Listener {
         highWaterMark: 64 * 1024,
       },
       // Not passed on as it is: node:http would hand over more than these two.
-      (req, res) => serveRequest(req, res),
+      (req, res) => {
+        this.answers.set(req.socket, res)
+        serveRequest(req, res)
+      },
     )
     this.server.maxHeadersCount = 0
     this.server.on('connection', (socket: Socket) => this.track(socket))
-    this.server.on('clientError', refuse)
+    this.server.on('clientError', (err: NodeJS.ErrnoException, socket: Socket) => {
+      const answer = this.answers.get(socket)
+      // What stands in the middle of a response is part of it to whoever reads it.
+      if (answer?.headersSent === true && !answer.writableFinished) socket.destroy()
+      else refuse(err, socket)
+    })
     this.server.on('upgrade', (req: IncomingMessage, socket: Socket, head: Buffer) => {
       const response = new UpgradeResponse(req, socket, head)
       serveRequest(req, response, response)

@@ -1,9 +1,12 @@
+import { once } from 'node:events'
 import t from 'tap'
 import { CASES } from '../e2e/hostile/families.js'
 import { attack } from '../support/hostile/attack.js'
 import { fatesOf, marker, markerOf, MODES } from '../support/hostile/case.js'
 import { credentialsOf, expectedCredentials, RawFronts } from '../support/hostile/raw-front.js'
+import { connect } from '../support/hostile/connection.js'
 import type { RawRequest } from '../support/hostile/raw-upstream.js'
+import { StandIn } from '../support/stand-in.js'
 
 /** The cases that a real kube-apiserver is shown in test/e2e, here with a look at the bytes that go upstream. */
 for (const mode of MODES) {
@@ -54,3 +57,31 @@ function markOf({ target, headers }: RawRequest): string {
   const auditID = headers.find(([name]) => name.toLowerCase() === 'audit-id')?.[1] ?? ''
   return marker(auditID, target) ?? `${auditID} ${target}`
 }
+
+await t.test('what is no HTTP, in the middle of a response', async (t) => {
+  const standIn = await StandIn.start({
+    upstream: (_req, res) => {
+      res.writeHead(200, { 'content-type': 'application/json' })
+      res.write('{"type":"ADDED"}')
+    },
+  })
+  t.teardown(() => standIn.stop())
+  const { cert, key } = standIn.admin
+  const socket = await connect({ port: standIn.proxy.port, ca: standIn.ca.cert, cert, key }, 'http/1.1')
+  let received = ''
+  const began = new Promise<void>((resolve) => {
+    socket.on('data', (chunk: Buffer) => {
+      received += chunk.toString()
+      if (received.includes('ADDED')) resolve()
+    })
+  })
+  socket.on('error', () => undefined)
+  const closed = once(socket, 'close')
+  const head = 'GET /api/v1/pods?watch=1 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n'
+  socket.write(`${head}2\r\n{}\r\n`)
+  await began
+  socket.write('no chunk\r\n')
+  await closed
+  t.match(received, /^HTTP\/1\.1 200 /)
+  t.notMatch(received.slice(1), /HTTP\/1\.1/, 'no second answer is put into the first')
+})

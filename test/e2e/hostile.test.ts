@@ -34,6 +34,14 @@ const USERS: readonly [name: string, username: string, groups: readonly string[]
   ['the proxy', 'kube-audit-proxy', [AUTHENTICATED]],
 ]
 
+/** The extra by which kube-apiserver's log tells for whom the proxy impersonates. */
+const ORIGINALLY_EVE = JSON.stringify({
+  'kube-audit-proxy.io/original-groups': ['dev', AUTHENTICATED],
+  'kube-audit-proxy.io/original-user': ['eve'],
+})
+
+const MALLORY_FOR_EVE = 'mallory, asked by eve'
+
 /** One request as a log tells of it: its events, in the order of their stages. */
 type Told = readonly LoggedEvent[]
 
@@ -125,7 +133,7 @@ function expected(one: NumberedCase, mode: Mode, got: Story, theirs: ReadonlyMap
     }
     const code = fate.kind === 'seen' ? (fate.code ?? codeOf(about, theirs)) : fate.code
     answers.push(code)
-    ours.push(`${about} by ${fate.by ?? 'unknown'}: ${code}`)
+    ours.push(`${about} by ${asLogged(fate.by, mode)}: ${code}`)
     if (fate.kind === 'seen') native.push(`${about} by ${asTold(fate.by, mode)}: ${code}`)
   }
   return { answers, ours: ours.sort(), theirs: native.sort(), differences: [] }
@@ -140,9 +148,13 @@ function codeOf(about: string, theirs: ReadonlyMap<string, Told>): number {
 /** Whom kube-apiserver's log names: where the proxy impersonates, whom it acts for. */
 function asTold(by: Identity, mode: Mode): string {
   if (mode === 'request header') return by
-  return by === 'alice' || by === 'eve' || by === 'eve as mallory'
-    ? `the proxy as ${by.split(' ').at(-1)}`
-    : by
+  if (by === 'eve as mallory') return `the proxy as ${MALLORY_FOR_EVE}`
+  return by === 'alice' || by === 'eve' ? `the proxy as ${by}` : by
+}
+
+/** Whom the proxy's log names: where it impersonates, it shows the extra that it sends along. */
+function asLogged(by: Identity | undefined, mode: Mode): string {
+  return by === 'eve as mallory' && mode === 'impersonation' ? `eve as ${MALLORY_FOR_EVE}` : (by ?? 'unknown')
 }
 
 function summary(told: Told): string {
@@ -161,7 +173,11 @@ function nameOf(user: LoggedEvent['user']): string {
   )
   const expectedUid = known?.[0] === 'bob' || known?.[0] === 'carol' ? `uid-${known[0]}` : undefined
   const uidFits = known?.[0] === 'robot' ? user.uid !== undefined : user.uid === expectedUid
-  return known !== undefined && uidFits && user.extra === undefined ? known[0] : JSON.stringify(user)
+  if (known === undefined || !uidFits) return JSON.stringify(user)
+  if (user.extra === undefined) return known[0]
+  return known[0] === 'mallory' && JSON.stringify(user.extra) === ORIGINALLY_EVE
+    ? MALLORY_FOR_EVE
+    : JSON.stringify(user)
 }
 
 /** What is recorded of the request itself, which must be the same in both logs. */

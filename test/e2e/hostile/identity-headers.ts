@@ -173,6 +173,27 @@ export const impersonationHeaders: Family = {
       bytes: (given) => get(given, ['Impersonate-User: mallory', `${name}: x`, `Connection: ${name}`]),
       fates: [refused(400)],
     })),
+    ...[
+      'Kube-Audit-Proxy.io%2foriginal-user',
+      'KUBE-AUDIT-PROXY.IO%2FORIGINAL-USER',
+      '%6bube-audit-proxy%2eio%2Foriginal-groups',
+      'kube-audit-proxy.io%2f',
+    ].map((key): HostileCase => ({
+      name: `the proxy's own extra as ${key}`,
+      certificate: 'eve',
+      bytes: (given) => get(given, ['Impersonate-User: mallory', `Impersonate-Extra-${key}: root`]),
+      fates: [refused(403, 'eve')],
+    })),
+    {
+      name: "the proxy's own extra with a key that is not UTF-8",
+      certificate: 'eve',
+      bytes: (given) =>
+        get(given, [
+          'Impersonate-User: mallory',
+          'Impersonate-Extra-kube-audit-proxy.io%2foriginal-user%ff: root',
+        ]),
+      fates: [refused(403, 'eve')],
+    },
     {
       name: 'a name that looks like a refusal to impersonate',
       certificate: 'eve',

@@ -17,7 +17,7 @@ rules:
   users: ["kube-audit-proxy"]
   resources:
   - {group: authentication.k8s.io, resources: [tokenreviews]}
-  - {group: authorization.k8s.io, resources: [subjectaccessreviews]}
+  - {group: authorization.k8s.io, resources: [subjectaccessreviews, selfsubjectaccessreviews]}
 - level: Metadata
 `
 

@@ -14,6 +14,13 @@ const ASSERTED: Partial<Record<Identity, readonly [user: string, ...groups: stri
   eve: ['eve', 'dev', AUTHENTICATED],
 }
 
+/** Who the user was before, where the proxy impersonates for one who impersonates. */
+const ORIGINALLY_EVE = [
+  'impersonate-extra-kube-audit-proxy.io%2foriginal-user: eve',
+  'impersonate-extra-kube-audit-proxy.io%2foriginal-groups: dev',
+  `impersonate-extra-kube-audit-proxy.io%2foriginal-groups: ${AUTHENTICATED}`,
+]
+
 /** The proxy in both modes, in front of an upstream that shows the bytes it gets. */
 export class RawFronts {
   private constructor(
@@ -46,6 +53,7 @@ export class RawFronts {
       [kitchen.robotToken, { username: 'system:serviceaccount:default:robot', groups: [AUTHENTICATED] }],
     ])
     const upstream = new RawUpstream(serving, [ca.cert, frontProxyCA.cert], (kind, spec) => {
+      if (kind === 'SelfSubjectAccessReview') return { allowed: true }
       if (kind === 'SubjectAccessReview') return { allowed: mayImpersonate(spec) }
       const user = users.get(spec['token'])
       return user === undefined ? { authenticated: false } : { authenticated: true, user }
@@ -118,7 +126,11 @@ export function expectedCredentials(by: Identity, mode: Mode, token: string | un
   }
   const prefix = mode === 'request header' ? 'x-remote-' : 'impersonate-'
   const [user, ...groups] = asserted
-  const lines = [`${prefix}user: ${user}`, ...groups.map((group) => `${prefix}group: ${group}`)]
+  const lines = [
+    `${prefix}user: ${user}`,
+    ...groups.map((group) => `${prefix}group: ${group}`),
+    ...(actor === 'eve as mallory' ? ORIGINALLY_EVE : []),
+  ]
   return mode === 'request header'
     ? { ...none, peer: 'front-proxy-client', remote: lines }
     : { ...none, peer: 'kube-audit-proxy', impersonate: lines }

@@ -88,7 +88,7 @@ export class RawUpstream {
       this.requests.push(request)
       return response(200, '{}', request.method === 'HEAD')
     }
-    if (!/^\/apis\/auth[a-z]+\.k8s\.io\/v1\/(tokenreviews|subjectaccessreviews)$/.test(target)) {
+    if (!/^\/apis\/auth[a-z]+\.k8s\.io\/v1\/(tokenreviews|(self)?subjectaccessreviews)$/.test(target)) {
       throw new Error(`a request without Audit-ID for ${target}`)
     }
     const review = JSON.parse(Buffer.from(request.body, 'latin1').toString()) as {

@@ -3,26 +3,21 @@ import { createServer, type Server } from 'node:https'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { TestCluster } from './cluster.js'
-import { SPDYServer, type SPDYStream } from './spdy.js'
+import { execOverSPDY, execOverWebSocket, forwardOverSPDY, forwardOverWebSocket } from './kubelet-sessions.js'
 import { acceptKey, WebSocketEnd } from './websocket.js'
 
-/** v4.channel.k8s.io: the channels of a WebSocket. */
-const [STDIN, STDOUT, ERROR] = [0, 1, 3]
-
-/** The client's input, and where output goes. */
-interface Session {
-  readonly command: readonly string[]
-  readonly stdout: (data: Buffer) => void
-  /** Ends the session with an exit code. */
-  readonly exit: (code: number) => void
-}
+const V4 = 'v4.channel.k8s.io'
 
 /**
- * A stand-in kubelet: serves the paths to which kube-apiserver forwards exec, attach, port-forward and logs. Its
- * containers know three commands: `echo WORDS`, `cat` and `exit CODE`.
+ * A stand-in kubelet: serves the paths to which kube-apiserver forwards exec, attach, port-forward and logs, over SPDY/3.1
+ * and over WebSockets. Its containers know three commands: `echo WORDS`, `cat` and `exit CODE`.
  */
 export class StandInKubelet {
+  /** The WebSocket protocols of exec and attach that it speaks, best first. Kubernetes 1.30 brought v5. */
+  channelProtocols = ['v5.channel.k8s.io', V4]
   readonly sockets = new Set<Socket>()
+  /** What was agreed on with each WebSocket, oldest first. */
+  readonly protocols: string[] = []
   /** Followed logs that are open, each to be written by the test. */
   readonly logs = new EventEmitter<{ follow: [ServerResponse] }>()
 
@@ -83,86 +78,29 @@ export class StandInKubelet {
       socket.write(`${['HTTP/1.1 101 Switching Protocols', ...upgrade, ...headers].join('\r\n')}\r\n\r\n`)
     }
     const command = url.pathname.startsWith('/attach/') ? ['cat'] : url.searchParams.getAll('command')
+    const forwards = url.pathname.startsWith('/portForward/')
     if (req.headers.upgrade?.toLowerCase() === 'websocket') {
+      const offered = (req.headers['sec-websocket-protocol'] ?? '').split(/\s*,\s*/)
+      const protocol = (forwards ? [V4] : this.channelProtocols).find((known) => offered.includes(known))
+      if (protocol === undefined) {
+        socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+        return
+      }
       agree(
         `Sec-WebSocket-Accept: ${acceptKey(req.headers['sec-websocket-key'] ?? '')}`,
-        'Sec-WebSocket-Protocol: v4.channel.k8s.io',
+        `Sec-WebSocket-Protocol: ${protocol}`,
       )
-      void overWebSocket(new WebSocketEnd(socket, false), command)
-    } else if (url.pathname.startsWith('/portForward/')) {
+      this.protocols.push(protocol)
+      const end = new WebSocketEnd(socket, false, protocol)
+      if (forwards) void forwardOverWebSocket(end, Number(url.searchParams.get('port')))
+      else void execOverWebSocket(end, command)
+    } else if (forwards) {
       agree('X-Stream-Protocol-Version: portforward.k8s.io')
-      new SPDYServer(socket, portForward)
+      forwardOverSPDY(socket)
     } else {
       agree('X-Stream-Protocol-Version: v4.channel.k8s.io')
-      overSPDY(socket, command, url.searchParams)
+      execOverSPDY(socket, command, url.searchParams)
     }
-  }
-}
-
-/** k8s.io/kubernetes/pkg/kubelet/cri/streaming/remotecommand/httpstream.go: a stream for each of the query's, and `error`. */
-function overSPDY(socket: Socket, command: readonly string[], query: URLSearchParams): void {
-  const streams = new Map<string, SPDYStream>()
-  const expected = 1 + ['input', 'output', 'error', 'tty'].filter((name) => query.get(name) === '1').length
-  const server = new SPDYServer(socket, (stream) => {
-    streams.set(stream.headers['streamtype'] ?? '', stream)
-    if (streams.size !== expected) return
-    const onInput = run({
-      command,
-      stdout: (data) => streams.get('stdout')?.write(data),
-      exit: (code) => {
-        streams.get('stdout')?.end()
-        streams.get('stderr')?.end()
-        streams.get('error')?.end(JSON.stringify(exitStatus(code)))
-        server.end()
-      },
-    })
-    const stdin = streams.get('stdin')
-    if (stdin !== undefined) stdin.onData = onInput
-  })
-}
-
-async function overWebSocket(end: WebSocketEnd, command: readonly string[]): Promise<void> {
-  const send = (channel: number, data: Buffer): void =>
-    end.send(Buffer.concat([Buffer.from([channel]), data]))
-  const onInput = run({
-    command,
-    stdout: (data) => send(STDOUT, data),
-    exit: (code) => {
-      send(ERROR, Buffer.from(JSON.stringify(exitStatus(code))))
-      end.close()
-    },
-  })
-  for (let message = await end.next(); message !== undefined; message = await end.next()) {
-    if (message[0] === STDIN) onInput(message.subarray(1))
-  }
-}
-
-/** Runs a command; answers what takes its input. */
-function run({ command: [name, ...args], stdout, exit }: Session): (data: Buffer | undefined) => void {
-  if (name === 'cat') return (data) => (data === undefined ? exit(0) : stdout(data))
-  if (name === 'echo') stdout(Buffer.from(`${args.join(' ')}\n`))
-  exit(name === 'exit' ? Number(args[0]) : 0)
-  return () => undefined
-}
-
-/** Answers what arrives with the same in upper case, and ends when the client does. */
-function portForward(stream: SPDYStream): void {
-  if (stream.headers['streamtype'] !== 'data') return stream.end()
-  stream.onData = (data) => {
-    if (data === undefined) stream.end()
-    else stream.write(data.toString().toUpperCase())
-  }
-}
-
-/** k8s.io/apimachinery/pkg/util/remotecommand: how v4.channel.k8s.io says how a command ended. */
-function exitStatus(code: number): object {
-  if (code === 0) return { metadata: {}, status: 'Success' }
-  return {
-    metadata: {},
-    status: 'Failure',
-    reason: 'NonZeroExitCode',
-    message: `command terminated with exit code ${code}`,
-    details: { causes: [{ reason: 'ExitCode', message: String(code) }] },
   }
 }
 

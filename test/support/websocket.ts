@@ -4,7 +4,9 @@ import type { Socket } from 'node:net'
 import type { StandIn } from './stand-in.js'
 import { change, upgrade } from './upgrade.js'
 
-const [BINARY, CLOSE] = [2, 8]
+const [BINARY, CLOSE, PING, PONG] = [2, 8, 9, 10]
+/** The status 1000. */
+const NORMAL = Buffer.from([0x03, 0xe8])
 
 /** RFC 6455: what a server answers to a Sec-WebSocket-Key. */
 export function acceptKey(key: string): string {
@@ -14,6 +16,7 @@ export function acceptKey(key: string): string {
 /** One end of a WebSocket, as far as tests need it: whole binary messages of less than 64 KiB. */
 export class WebSocketEnd {
   private received: Buffer = Buffer.alloc(0)
+  private closed = false
 
   /** @param masks true for the client's end */
   constructor(
@@ -48,7 +51,9 @@ export class WebSocketEnd {
   }
 
   close(): void {
-    this.frame(CLOSE, Buffer.alloc(0))
+    if (this.closed) return
+    this.closed = true
+    this.frame(CLOSE, NORMAL)
     this.socket.end()
   }
 
@@ -56,7 +61,11 @@ export class WebSocketEnd {
   async next(): Promise<Buffer | undefined> {
     for (;;) {
       const frame = this.take()
-      if (frame !== undefined) return frame.type === CLOSE ? undefined : frame.payload
+      if (frame?.type === PING) this.frame(PONG, frame.payload)
+      else if (frame !== undefined && frame.type !== PONG) {
+        return frame.type === CLOSE ? undefined : frame.payload
+      }
+      if (frame !== undefined) continue
       const chunk = this.socket.read() as Buffer | null
       if (chunk !== null) this.received = Buffer.concat([this.received, chunk])
       else if (this.socket.readableEnded || this.socket.destroyed) return undefined

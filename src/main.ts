@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { parseCommandLine, usageError, USAGE_EXIT_CODE, type Command } from './cli/commands.js'
@@ -9,10 +10,12 @@ import { kubeconfigCommand } from './cli/kubeconfig-command.js'
 import { policyCommand } from './cli/policy-command.js'
 import { ConfigError } from './errors.js'
 import { newLogger } from './log.js'
-import { newProxy } from './server/build.js'
-import { Service } from './service.js'
+import { newProxyParts } from './server/build.js'
+import { Proxy } from './server/proxy.js'
+import { Service, type Server } from './service.js'
 import { inheritedSockets } from './systemd/listen-fds.js'
 import { SystemdService } from './systemd/service.js'
+import { Primary } from './workers/primary.js'
 
 const COMMANDS: readonly Command[] = [demoCommand, eventsCommand, policyCommand, kubeconfigCommand]
 
@@ -35,7 +38,7 @@ async function main(argv: readonly string[]): Promise<number> {
       case 'run': {
         const log = newLogger(line.options.log.level, line.options.log.format)
         for (const warning of line.warnings) log.warn(warning)
-        return await run(line.options, log)
+        return await run(line.options, argv, log)
       }
     }
   } catch (err) {
@@ -46,13 +49,13 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 /** Runs the proxy until it is told to stop. */
-async function run(options: Options, log: Logger): Promise<number> {
+async function run(options: Options, argv: readonly string[], log: Logger): Promise<number> {
   // Before anything listens, so that no signal finds the process unprepared.
   const stop = firstSignal()
   // A bug outside of any request: nobody knows what state it left behind, but other requests are not to blame for it.
   process.on('uncaughtException', (err) => log.error({ err }, 'uncaught exception'))
   process.on('unhandledRejection', (err) => log.error({ err }, 'unhandled rejection'))
-  const building = newService(options, log)
+  const building = newService(options, argv, log)
   process.on('SIGHUP', () => {
     building.then((service) => service.reload()).catch(() => {})
   })
@@ -63,8 +66,13 @@ async function run(options: Options, log: Logger): Promise<number> {
   return 0
 }
 
-async function newService(options: Options, log: Logger): Promise<Service> {
-  const proxy = await newProxy(options, log, inheritedSockets(process.env, process.pid))
+async function newService(options: Options, argv: readonly string[], log: Logger): Promise<Service> {
+  const redactionKey = randomBytes(32)
+  const sockets = inheritedSockets(process.env, process.pid)
+  const parts = await newProxyParts(options, log, sockets, redactionKey)
+  const { workers } = options
+  const proxy: Server =
+    workers === 1 ? new Proxy(parts) : new Primary(parts, { workers, args: argv, redactionKey })
   return new Service(proxy, new SystemdService(process.env, () => proxy.isHealthy(), log), log)
 }
 

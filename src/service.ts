@@ -1,17 +1,30 @@
 import type { Logger } from 'pino'
 import { errorMessage } from './errors.js'
-import type { Proxy } from './server/proxy.js'
+import type { StatusPorts } from './server/status-listeners.js'
 import type { SystemdService } from './systemd/service.js'
+
+/** The proxy, in one process or in several. */
+export interface Server {
+  /** Rejects where it cannot listen. */
+  start(): Promise<void>
+  reload(): Promise<void>
+  shutdown(): Promise<void>
+  isHealthy(): Promise<boolean>
+  /** Of the secure port. */
+  readonly address: string
+  readonly port: number
+  readonly statusPorts: StatusPorts
+}
 
 /** The proxy as a service: whoever supervises the process is told of each step of its life. */
 export class Service {
-  readonly #proxy: Proxy
+  readonly #proxy: Server
   readonly #systemd: SystemdService
   readonly #log: Logger
   #status: string | undefined
   #stopping = false
 
-  constructor(proxy: Proxy, systemd: SystemdService, log: Logger) {
+  constructor(proxy: Server, systemd: SystemdService, log: Logger) {
     this.#proxy = proxy
     this.#systemd = systemd
     this.#log = log

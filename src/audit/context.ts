@@ -2,6 +2,7 @@ import type { UserInfo } from '../authentication/user.js'
 import type { Backend } from './backend/backend.js'
 import type { BodyCapture, CapturedBody } from './capture/capture.js'
 import type { Event, ObjectReference, ResponseStatus, Stage } from './event.js'
+import type { OpenRequests, RequestKey } from './open-requests.js'
 import type { AuditConfig } from './policy/policy.js'
 
 /** Where a context's events go, and the clock that stamps them. */
@@ -11,6 +12,8 @@ export interface AuditSink {
   now(): number
   /** Counts an event that is handed to the backend. */
   observeEvent(): void
+  /** Set where another process outlives this one, and then ends what this one has begun. */
+  readonly openRequests?: OpenRequests | undefined
 }
 
 /** What is known of a request before it is answered. */
@@ -37,6 +40,8 @@ export class AuditContext {
   private objectRef: ObjectReference | undefined
   private annotations: Record<string, string> | undefined
   private status: ResponseStatus | undefined
+  /** Whether an event has said that the request is over. */
+  private concluded = false
 
   constructor(
     private readonly sink: AuditSink,
@@ -51,7 +56,23 @@ export class AuditContext {
   responseCapture: BodyCapture | undefined
 
   requestReceived(): boolean | Promise<boolean> {
-    return this.emit('RequestReceived')
+    const { openRequests } = this.sink
+    if (openRequests === undefined) return this.emit('RequestReceived')
+    const { omitStages } = this.config
+    // If this process dies, the last event is at stage Panic.
+    const ends = !omitStages.has('Panic')
+    if (omitStages.has('RequestReceived')) {
+      if (ends) openRequests.opened(this.event('RequestReceived'))
+      return true
+    }
+    const stored = this.emit('RequestReceived')
+    if (!ends) openRequests.closed(this.key)
+    return stored
+  }
+
+  /** The request is over, whether or not an event says so. */
+  end(): void {
+    if (!this.concluded) this.sink.openRequests?.closed(this.key)
   }
 
   responseStarted(): boolean | Promise<boolean> {
@@ -111,11 +132,21 @@ export class AuditContext {
     if (annotations !== undefined) this.annotations = { ...this.annotations, ...annotations }
   }
 
+  private get key(): RequestKey {
+    return { auditID: this.request.auditID, requestReceivedTimestamp: this.request.receivedAt }
+  }
+
   private emit(stage: Stage): boolean | Promise<boolean> {
     if (this.config.omitStages.has(stage)) return true
+    if (stage === 'ResponseComplete' || stage === 'Panic') this.concluded = true
+    this.sink.observeEvent()
+    return this.sink.backend.processEvents([this.event(stage)])
+  }
+
+  private event(stage: Stage): Event {
     const { request } = this
     const received = stage === 'RequestReceived'
-    const event: Event = {
+    return {
       level: this.config.level,
       auditID: request.auditID,
       stage,
@@ -134,7 +165,5 @@ export class AuditContext {
       annotations: this.annotations,
       byPolicy: this.config.byPolicy,
     }
-    this.sink.observeEvent()
-    return this.sink.backend.processEvents([event])
   }
 }

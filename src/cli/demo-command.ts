@@ -36,6 +36,7 @@ async function startProxy(flags: string[]): Promise<{ url: string; close(): Prom
     stderrIsTerminal: true,
   })
   if (line.kind !== 'run') throw new ConfigError('demo: the proxy was given no flags to run with')
+  if (line.options.workers !== 1) throw new ConfigError('--workers: the demo runs in one process')
   const log = newLogger('warn', 'text')
   const proxy = await newProxy(line.options, log)
   await proxy.start()

@@ -15,6 +15,8 @@ const oneOf = (allowed: readonly string[]) => (value: string) =>
   allowed.includes(value) ? undefined : `one of ${allowed.join(', ')}`
 const unsetOrOneOf = (allowed: readonly string[]) => (value: string) =>
   value === '' ? undefined : oneOf(allowed)(value)
+/** More than any machine has use for. */
+const MAX_WORKERS = 256
 const ADDRESS = 'HOST:PORT or :PORT. Empty or 0 turns it off.'
 
 /** All flags of the proxy, in the order of the sections of `--help`. */
@@ -42,6 +44,15 @@ export const FLAGS = [
     group: 'Generic',
     validate: notNegative,
     help: 'How long, after that, requests may take to end and events to be delivered.',
+  },
+  {
+    name: 'workers',
+    type: 'count',
+    default: 1,
+    group: 'Generic',
+    validate: (value: number | 'auto') =>
+      value === 'auto' || (value >= 1 && value <= MAX_WORKERS) ? undefined : `1 to ${MAX_WORKERS}, or auto`,
+    help: 'How many processes serve requests; auto is one for each core. With more than one, another process writes the audit log for all of them, and --audit-max-capture-memory is divided among them.',
   },
   {
     name: 'bind-address',

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { availableParallelism } from 'node:os'
 import { createSecureContext, type SecureVersion } from 'node:tls'
 import {
   LOG_FORMATS as AUDIT_LOG_FORMATS,
@@ -52,6 +53,8 @@ export interface Options {
     readonly maxCaptureMemory: number
   }
   readonly shutdown: { readonly delayDuration: number; readonly timeout: number }
+  /** How many processes serve requests; with 1 there is no other process. */
+  readonly workers: number
   readonly healthz: Address | undefined
   /** For how long an audit backend may fail and the proxy still be ready. */
   readonly readyAuditGracePeriod: number
@@ -91,6 +94,7 @@ export function newOptions(settings: Settings, context: OptionsContext): Options
       delayDuration: values.get('shutdown-delay-duration'),
       timeout: values.get('shutdown-timeout'),
     },
+    workers: workers(values),
     healthz: address(values, 'healthz-bind-address'),
     readyAuditGracePeriod: values.get('readyz-audit-grace-period'),
     metrics: address(values, 'metrics-bind-address'),
@@ -204,6 +208,11 @@ function delivery(values: Values, plugin: 'log' | 'webhook') {
       maxEventSize: values.get(`audit-${plugin}-truncate-max-event-size`),
     },
   }
+}
+
+function workers(values: Values): number {
+  const count = values.get('workers')
+  return count === 'auto' ? availableParallelism() : count
 }
 
 /** HOST:PORT, [IPv6]:PORT or :PORT as Go's net.Listen takes it; empty and 0 are off. */

@@ -7,6 +7,8 @@ export interface FlagTypes {
   stringArray: readonly string[]
   bool: boolean
   int: number
+  /** A whole number, or as many as there are of something. */
+  count: number | 'auto'
   float32: number
   duration: number
   ip: string
@@ -85,6 +87,14 @@ export const VALUE_TYPES: { readonly [T in FlagType]: ValueType<FlagTypes[T]> } 
     parse: parseInteger,
     fromYaml: (value) => (Number.isSafeInteger(value) ? (value as number) : undefined),
     formatDefault: (value) => (value === 0 ? undefined : String(value)),
+  },
+  count: {
+    label: 'int|auto',
+    expected: 'a whole number or auto',
+    parse: (text) => (text === 'auto' ? text : parseInteger(text)),
+    fromYaml: (value) =>
+      value === 'auto' || Number.isSafeInteger(value) ? (value as number | 'auto') : undefined,
+    formatDefault: String,
   },
   float32: {
     label: 'float32',

@@ -6,15 +6,19 @@ export class ReloadMetrics {
   readonly #lastSuccess: Gauge<'file'>
 
   constructor(registry: Registry) {
+    // Of several processes the first one reads the files, and the others only after it.
     const registers = [registry]
+    const aggregator = 'first'
     this.#reloads = new Counter({
       registers,
+      aggregator,
       name: 'kube_audit_proxy_config_reload_total',
       help: 'Counter of reloads of configuration files, by the flag that names the file and by result (success or failure).',
       labelNames: ['file', 'result'],
     })
     this.#lastSuccess = new Gauge({
       registers,
+      aggregator,
       name: 'kube_audit_proxy_config_last_reload_success_timestamp_seconds',
       help: 'When the file was last read without a problem, in seconds since the Unix epoch.',
       labelNames: ['file'],

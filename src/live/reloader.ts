@@ -24,6 +24,7 @@ export class Reloader {
   readonly #log: Logger
   readonly #metrics: ReloadMetrics
   readonly #files: WatchedFiles
+  #onReloaded: (name: string) => Promise<void> = () => Promise.resolve()
   #work: Promise<void> = Promise.resolve()
   #looking = false
   #closed = false
@@ -42,6 +43,11 @@ export class Reloader {
     }
   }
 
+  /** After each reload that succeeded, and before the next one, this is called and awaited. It must not reject. */
+  onReloaded(listener: (name: string) => Promise<void>): void {
+    this.#onReloaded = listener
+  }
+
   /** From now on changes are seen, and those since add() as well. */
   start(): void {
     this.#look()
@@ -50,6 +56,13 @@ export class Reloader {
   /** Reads everything again, whether or not it looks changed. Resolves when that is done; never rejects. */
   reloadAll(): Promise<void> {
     return this.#enqueue((subject) => this.#reload(subject, digest(subject.reloadable.files())))
+  }
+
+  /** Reads again what has this name, for somebody who has seen that it is good and has said so. Never rejects. */
+  reload(name: string): Promise<void> {
+    return this.#enqueue(async (subject) => {
+      if (subject.reloadable.name === name) await this.#reload(subject, subject.digest, 'debug')
+    })
   }
 
   /** What is being reloaded is finished; nothing else is begun. */
@@ -77,7 +90,7 @@ export class Reloader {
     return this.#work
   }
 
-  async #reload(subject: Subject, seen: string): Promise<void> {
+  async #reload(subject: Subject, seen: string, level: 'info' | 'debug' = 'info'): Promise<void> {
     const { reloadable } = subject
     const { name } = reloadable
     // What changes after this is found by the next look, even if the reload has read it already.
@@ -85,7 +98,8 @@ export class Reloader {
     try {
       await reloadable.reload()
       this.#metrics.observeReload(name, true)
-      this.#log.info({ file: name }, 'configuration reloaded')
+      this.#log[level]({ file: name }, 'configuration reloaded')
+      await this.#onReloaded(name)
     } catch (err) {
       this.#metrics.observeReload(name, false)
       const problem = errorMessage(err)

@@ -32,22 +32,32 @@ import {
   UpstreamCheck,
   type ShownCertificate,
 } from './health-checks.js'
-import { Proxy } from './proxy.js'
+import { Proxy, type ProxyParts } from './proxy.js'
 import { ServingTLS } from './serving-tls.js'
 
 /** Without a policy file nothing is recorded. */
 const RECORD_NOTHING = new PolicyEvaluator({ omitStages: [], omitManagedFields: false, rules: [] })
 
 /**
- * The proxy that the options describe, ready to start. Every file that they name is read here.
- * @param sockets take the places of addresses
+ * The proxy that the options describe, in this process alone, ready to start.
  * @throws ConfigError
  */
-export async function newProxy(
+export async function newProxy(options: Options, log: Logger): Promise<Proxy> {
+  return new Proxy(await newProxyParts(options, log))
+}
+
+/**
+ * The parts of the proxy that the options describe. Every file that they name is read here.
+ * @param sockets take the places of addresses
+ * @param redactionKey the same secret has the same mark wherever the key is the same
+ * @throws ConfigError
+ */
+export async function newProxyParts(
   options: Options,
   log: Logger,
   sockets: InheritedSockets = {},
-): Promise<Proxy> {
+  redactionKey = randomBytes(32),
+): Promise<ProxyParts> {
   const { audit, authentication, serving } = options
   const registry = new Registry()
   const metrics = new AuditMetrics(registry)
@@ -94,7 +104,7 @@ export async function newProxy(
     own: connections.own,
     log,
   }
-  return new Proxy({
+  return {
     serving: {
       bindAddress: serving.bindAddress,
       fd: sockets.secure,
@@ -110,7 +120,7 @@ export async function newProxy(
     captures: new Captures({
       maxBodyBytes: audit.maxBodySize,
       budget: new CaptureBudget(audit.maxCaptureMemory),
-      redactor: audit.redact ? new Redactor(randomBytes(32)) : undefined,
+      redactor: audit.redact ? new Redactor(redactionKey) : undefined,
       onTruncated: () => metrics.observeTruncated('capture'),
       converters: { yaml: yamlToJSON, protobuf: new ProtobufConverter() },
     }),
@@ -134,7 +144,7 @@ export async function newProxy(
       auth.close()
       await connections.close()
     },
-  })
+  }
 }
 
 function newSinks({ sinks, webhook }: Options['audit'], deps: AuditSinkDeps): AuditSinks | undefined {

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { ABORTED } from '../audit/annotations.js'
 import { AuditContext, type AuditSink } from '../audit/context.js'
 import type { Captures } from '../audit/capture/body-capture.js'
 import type { Level } from '../audit/event.js'
@@ -72,7 +73,10 @@ export class RequestHandler {
     inFlight.add(exchange)
     this.serve(exchange)
       .catch((err: unknown) => this.panic(exchange, err))
-      .finally(() => inFlight.delete(exchange))
+      .finally(() => {
+        exchange.audit?.end()
+        inFlight.delete(exchange)
+      })
   }
 
   /** Takes the request apart. One that cannot be understood is refused later, by serve, so that it leaves an event. */
@@ -336,8 +340,6 @@ export class RequestHandler {
     answer(exchange.res, exchange.auditID, error)
   }
 }
-
-const ABORTED = 'kube-audit-proxy.io/aborted'
 
 /** The user of an event for which nobody was authenticated. */
 const NOBODY: UserInfo = { username: '' }

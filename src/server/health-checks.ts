@@ -84,6 +84,7 @@ export function showCertificateExpiry(
 ): void {
   new Gauge({
     registers: [registry],
+    aggregator: 'min',
     name: 'kube_audit_proxy_certificate_expiration_seconds',
     help: 'Seconds until a certificate that the proxy shows expires, by the flag that names its file; negative when it has expired.',
     labelNames: ['file'],

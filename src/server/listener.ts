@@ -89,7 +89,9 @@ export class Listener {
   /** Rejects where the address cannot be bound. */
   async listen(): Promise<void> {
     const { fd, bindAddress, port } = this.options
-    this.server.listen(fd === undefined ? { host: bindAddress, port, backlog: 4096 } : { fd })
+    // Of a descriptor each worker process has its own; an address is opened by the primary, once for all.
+    const inherited = { fd, exclusive: true }
+    this.server.listen(fd === undefined ? { host: bindAddress, port, backlog: 4096 } : inherited)
     await once(this.server, 'listening')
   }
 

@@ -5,6 +5,7 @@ import type { Captures } from '../audit/capture/body-capture.js'
 import { Clock } from '../audit/clock.js'
 import type { AuditSinks } from '../audit/sink/build.js'
 import type { AuditMetrics } from '../audit/metrics.js'
+import type { OpenRequests } from '../audit/open-requests.js'
 import type { Evaluator } from '../audit/policy/evaluate.js'
 import type { Authenticator } from '../authentication/authenticator.js'
 import type { Reloader } from '../live/reloader.js'
@@ -12,11 +13,12 @@ import type { IdentityHeaders } from '../request/identity-headers.js'
 import type { ReviewClient } from '../upstream/reviews.js'
 import type { Upstream } from '../upstream/upstream.js'
 import { RequestHandler } from './handler.js'
-import { healthPages, StatusListener, type HealthCheck, type ListenAddress, type Page } from './health.js'
-import { PING } from './health-checks.js'
+import { deadline, delay } from './deadline.js'
+import type { HealthCheck, ListenAddress } from './health.js'
 import { InFlight } from './in-flight.js'
 import { Listener, type ListenerOptions } from './listener.js'
 import type { ServingMaterial, ServingTLS } from './serving-tls.js'
+import { StatusListeners, type StatusPorts } from './status-listeners.js'
 
 /** The parts of a running proxy, each made by whoever reads its flags. */
 export interface ProxyParts {
@@ -44,6 +46,10 @@ export interface ProxyParts {
   readonly sinks: AuditSinks | undefined
   /** Is told that it serves. */
   onStart(): void
+  /** False where somebody else says when to reload. */
+  readonly watchesFiles?: boolean
+  /** Set where another process ends what this one leaves behind. */
+  readonly openRequests?: OpenRequests
   /** Closes the connections upstream, last of all. */
   closeUpstream(): Promise<void>
 }
@@ -52,9 +58,7 @@ export interface ProxyParts {
 export class Proxy {
   private readonly inFlight = new InFlight()
   private readonly listener: Listener
-  private readonly healthz: StatusListener | undefined
-  private readonly metrics: StatusListener | undefined
-  private shuttingDown = false
+  private readonly status: StatusListeners
 
   constructor(private readonly parts: ProxyParts) {
     const { metrics } = parts
@@ -63,7 +67,12 @@ export class Proxy {
       authenticator: parts.authenticator,
       identityHeaders: parts.identityHeaders,
       policy: parts.policy,
-      sink: { backend: parts.backend, now: () => clock.now(), observeEvent: () => metrics.observeEvent() },
+      sink: {
+        backend: parts.backend,
+        now: () => clock.now(),
+        observeEvent: () => metrics.observeEvent(),
+        openRequests: parts.openRequests,
+      },
       captures: parts.captures,
       upstream: parts.upstream,
       reviews: parts.reviews,
@@ -74,16 +83,14 @@ export class Proxy {
     })
     this.listener = new Listener({ ...parts.serving, ...parts.tls.material }, handler.handle)
     parts.tls.onChange((material) => this.listener.setMaterial(material))
-    this.healthz = parts.healthz && this.healthListener(parts.healthz)
-    this.metrics = parts.metricsAddress && metricsListener(parts.metricsAddress, parts.registry)
+    this.status = new StatusListeners(parts, () => parts.registry.metrics())
   }
 
   /** Starts to serve. Rejects where an address cannot be bound. */
   async start(): Promise<void> {
-    await this.healthz?.listen()
-    await this.metrics?.listen()
+    await this.status.listen()
     await this.listener.listen()
-    this.parts.reloader.start()
+    if (this.parts.watchesFiles !== false) this.parts.reloader.start()
     this.parts.sinks?.start()
     this.parts.onStart()
   }
@@ -109,8 +116,8 @@ export class Proxy {
   }
 
   /** The ports of the health and metrics listeners, as far as they are on. */
-  get statusPorts(): { readonly healthz: number | undefined; readonly metrics: number | undefined } {
-    return { healthz: this.healthz?.port, metrics: this.metrics?.port }
+  get statusPorts(): StatusPorts {
+    return this.status.ports
   }
 
   /**
@@ -120,7 +127,7 @@ export class Proxy {
    */
   async shutdown(): Promise<void> {
     const { parts } = this
-    this.shuttingDown = true
+    this.status.shuttingDown()
     await parts.reloader.close()
     await parts.sinks?.close()
     if (parts.shutdownDelay > 0) await delay(parts.shutdownDelay)
@@ -136,40 +143,7 @@ export class Proxy {
       requests.cancel()
       everything.cancel()
     }
-    this.healthz?.close()
-    this.metrics?.close()
+    this.status.close()
     await parts.closeUpstream()
   }
-
-  private healthListener(address: ListenAddress): StatusListener {
-    const { readyChecks, log } = this.parts
-    const serving: HealthCheck = {
-      name: 'shutdown',
-      check: () => (this.shuttingDown ? 'the proxy is shutting down' : undefined),
-    }
-    const pages = [
-      ...healthPages('healthz', [PING], log),
-      ...healthPages('livez', [PING], log),
-      ...healthPages('readyz', [PING, ...readyChecks, serving], log),
-    ]
-    return new StatusListener(address, new Map(pages))
-  }
-}
-
-function metricsListener(address: ListenAddress, registry: Registry): StatusListener {
-  const metrics: Page = async (_req, res) => {
-    const text = await registry.metrics()
-    res.writeHead(200, { 'Content-Type': registry.contentType }).end(text)
-  }
-  return new StatusListener(address, new Map([['/metrics', metrics]]))
-}
-
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
-}
-
-function deadline(ms: number): { signal: AbortSignal; cancel(): void } {
-  const controller = new AbortController()
-  const timer = setTimeout(() => controller.abort(), ms)
-  return { signal: controller.signal, cancel: () => clearTimeout(timer) }
 }

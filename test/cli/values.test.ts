@@ -57,6 +57,13 @@ const cases: Record<FlagType, [string, unknown][]> = {
     [' 1', undefined],
     ['', undefined],
   ],
+  count: [
+    ['4', 4],
+    ['auto', 'auto'],
+    ['Auto', undefined],
+    ['', undefined],
+    ['1.5', undefined],
+  ],
   bool: [
     ...['1', 't', 'T', 'true', 'TRUE', 'True'].map((text): [string, boolean] => [text, true]),
     ...['0', 'f', 'F', 'false', 'FALSE', 'False'].map((text): [string, boolean] => [text, false]),

@@ -1,0 +1,74 @@
+import type { Logger } from 'pino'
+import { Registry } from 'prom-client'
+import { healthPages, StatusListener, type HealthCheck, type ListenAddress, type Page } from './health.js'
+import { PING } from './health-checks.js'
+
+export interface StatusOptions {
+  /** undefined: not served. */
+  readonly healthz?: ListenAddress | undefined
+  readonly metricsAddress?: ListenAddress | undefined
+  /** What /readyz asks besides whether the proxy is shutting down. */
+  readonly readyChecks: readonly HealthCheck[]
+  readonly log: Logger
+}
+
+/** Of the listeners that are on. */
+export interface StatusPorts {
+  readonly healthz: number | undefined
+  readonly metrics: number | undefined
+}
+
+/** The proxy's own pages, off the secure port: health and metrics. */
+export class StatusListeners {
+  readonly #healthz: StatusListener | undefined
+  readonly #metrics: StatusListener | undefined
+  #shuttingDown = false
+
+  /** @param metrics the metrics in Prometheus' text format */
+  constructor(options: StatusOptions, metrics: () => Promise<string>) {
+    const { healthz, metricsAddress } = options
+    this.#healthz = healthz && this.#newHealthz(healthz, options)
+    this.#metrics = metricsAddress && newMetrics(metricsAddress, metrics)
+  }
+
+  /** Rejects where an address cannot be bound. */
+  async listen(): Promise<void> {
+    await this.#healthz?.listen()
+    await this.#metrics?.listen()
+  }
+
+  get ports(): StatusPorts {
+    return { healthz: this.#healthz?.port, metrics: this.#metrics?.port }
+  }
+
+  /** From now on /readyz fails. */
+  shuttingDown(): void {
+    this.#shuttingDown = true
+  }
+
+  close(): void {
+    this.#healthz?.close()
+    this.#metrics?.close()
+  }
+
+  #newHealthz(address: ListenAddress, { readyChecks, log }: StatusOptions): StatusListener {
+    const serving: HealthCheck = {
+      name: 'shutdown',
+      check: () => (this.#shuttingDown ? 'the proxy is shutting down' : undefined),
+    }
+    const pages = [
+      ...healthPages('healthz', [PING], log),
+      ...healthPages('livez', [PING], log),
+      ...healthPages('readyz', [PING, ...readyChecks, serving], log),
+    ]
+    return new StatusListener(address, new Map(pages))
+  }
+}
+
+function newMetrics(address: ListenAddress, metrics: () => Promise<string>): StatusListener {
+  const page: Page = async (_req, res) => {
+    const text = await metrics()
+    res.writeHead(200, { 'Content-Type': Registry.PROMETHEUS_CONTENT_TYPE }).end(text)
+  }
+  return new StatusListener(address, new Map([['/metrics', page]]))
+}

@@ -1,0 +1,35 @@
+import type { MetricObjectWithValues, MetricValue } from 'prom-client'
+
+/** The metrics of one process, as prom-client's registry prints them. */
+export type MetricsReport = MetricObjectWithValues<MetricValue<string>>[]
+
+/** What the primary tells a worker. What has an id is answered with it. */
+export type ToWorker =
+  /** First of all: what a worker cannot know from the command line. */
+  | {
+      readonly kind: 'start'
+      /** Base64. One key for all, so that the same secret has the same mark in every event. */
+      readonly redactionKey: string
+      /** Takes the place of --secure-port, where that is 0 and a port was found. */
+      readonly port: number
+      /** Whether the worker has inherited a socket, as SECURE_FD. */
+      readonly inherited: boolean
+      /** How many workers share what the flags allow. */
+      readonly workers: number
+    }
+  /** Read the files of this flag again: they are good. */
+  | { readonly kind: 'reload'; readonly id: number; readonly name: string }
+  | { readonly kind: 'metrics'; readonly id: number }
+  /** Take no more connections, finish what is under way, hand over the last events, exit. */
+  | { readonly kind: 'shutdown' }
+
+/** What a worker tells the primary. */
+export type FromWorker =
+  | { readonly kind: 'serving'; readonly address: string; readonly port: number }
+  /** It cannot listen, or what it read at its start was no good. */
+  | { readonly kind: 'failed'; readonly reason: string }
+  | { readonly kind: 'done'; readonly id: number; readonly metrics?: MetricsReport }
+
+/** Descriptors of a worker: the stream of its events, and the secure port where the primary has inherited it. */
+export const EVENTS_FD = 4
+export const SECURE_FD = 5

@@ -1,0 +1,187 @@
+import cluster from 'node:cluster'
+import { fileURLToPath } from 'node:url'
+import type { Logger } from 'pino'
+import { settles } from '../audit/backend/deadline.js'
+import type { AuditSink } from '../audit/context.js'
+import { systemTimers, type Timer, type Timers } from '../timers.js'
+import type { MetricsReport } from './messages.js'
+import { WorkerProcess, type Address, type Exit } from './worker-process.js'
+
+export interface PoolOptions {
+  /** How many processes. */
+  readonly workers: number
+  /** The command line, which each worker reads for itself. */
+  readonly args: readonly string[]
+  readonly redactionKey: Buffer
+  /** --secure-port */
+  readonly port: number
+  /** A descriptor that listens already, and takes the place of a port. */
+  readonly fd: number | undefined
+  readonly sink: AuditSink
+  readonly log: Logger
+}
+
+/** A worker that dies sooner than this after its start, in milliseconds, is not replaced at once the next time. */
+const SHORT_LIFE = 10_000
+/** Milliseconds before a worker is replaced that died soon after its start: the first such wait and the longest one. */
+const FIRST_BACKOFF = 500
+const MAX_BACKOFF = 30_000
+
+/** Keeps a number of workers running, which share the secure port. */
+export class WorkerPool {
+  readonly #options: PoolOptions
+  readonly #timers: Timers
+  readonly #workers = new Set<WorkerProcess>()
+  readonly #backoffs = new Set<Timer>()
+  readonly #onRetired: (report: MetricsReport) => void
+  /** Deaths that came soon after a start, in a row. */
+  #shortLives = 0
+  #port: number
+  #stopping = false
+  #replaced = 0
+
+  /** @param onRetired takes the last metrics of a worker that has died */
+  constructor(
+    options: PoolOptions,
+    onRetired: (report: MetricsReport) => void,
+    timers: Timers = systemTimers,
+  ) {
+    this.#options = options
+    this.#onRetired = onRetired
+    this.#timers = timers
+    this.#port = options.port
+    // Connections go to the workers in turn. Left to the kernel, one worker could get most of them, and clients of
+    // Kubernetes have few, which they keep.
+    cluster.schedulingPolicy = cluster.SCHED_RR
+    cluster.setupPrimary({
+      exec: fileURLToPath(new URL('./main.js', import.meta.url)),
+      args: [...options.args],
+      stdio: [
+        'ignore',
+        'inherit',
+        'inherit',
+        'ipc',
+        'pipe',
+        ...(options.fd === undefined ? [] : [options.fd]),
+      ],
+    })
+  }
+
+  /** Resolves when all workers listen. Rejects with the reason where one cannot, and kills the others. */
+  async start(): Promise<Address> {
+    const starting = Array.from({ length: this.#options.workers }, () => this.#fork())
+    try {
+      const [first] = await Promise.all(starting.map((worker) => worker.listening))
+      for (const worker of starting) void this.#replace(worker)
+      return first as Address
+    } catch (err) {
+      this.#stopping = true
+      for (const worker of starting) worker.kill()
+      await Promise.all(starting.map((worker) => worker.ended))
+      throw err
+    }
+  }
+
+  /** How many take requests. */
+  get serving(): number {
+    return [...this.#workers].filter((worker) => worker.isServing).length
+  }
+
+  /** How many workers have taken the place of another. */
+  get replaced(): number {
+    return this.#replaced
+  }
+
+  /** Tells all workers to read the files of this flag again; resolves when they have. */
+  async reload(name: string): Promise<void> {
+    await Promise.all([...this.#workers].map((worker) => worker.reload(name)))
+  }
+
+  /** The metrics of each worker. */
+  metrics(): Promise<MetricsReport[]> {
+    return Promise.all([...this.#workers].map((worker) => worker.metrics()))
+  }
+
+  /** Ends all workers; those that are left when `deadline` is aborted are killed. Resolves with their last event. */
+  async shutdown(deadline: AbortSignal): Promise<void> {
+    this.#stopping = true
+    for (const backoff of this.#backoffs) backoff.cancel()
+    for (const worker of this.#workers) worker.shutdown()
+    await Promise.all([...this.#workers].map((worker) => this.#end(worker, deadline)))
+  }
+
+  async #end(worker: WorkerProcess, deadline: AbortSignal): Promise<void> {
+    if (!(await settles(worker.ended, deadline))) {
+      this.#options.log.error({ worker: worker.pid }, 'the worker did not end before the shutdown deadline')
+      worker.kill()
+    }
+    await worker.ended
+  }
+
+  #fork(): WorkerProcess {
+    const { workers, redactionKey, fd, sink } = this.#options
+    const worker = new WorkerProcess(cluster.fork(), sink, {
+      kind: 'start',
+      redactionKey: redactionKey.toString('base64'),
+      port: this.#port,
+      inherited: fd !== undefined,
+      workers,
+    })
+    this.#workers.add(worker)
+    void worker.listening.then(
+      ({ port }) => {
+        this.#options.log.info({ worker: worker.pid }, 'worker started')
+        this.#found(worker, port)
+      },
+      () => {},
+    )
+    void worker.ended.then(() => {
+      this.#workers.delete(worker)
+      this.#onRetired(worker.lastMetrics)
+    })
+    return worker
+  }
+
+  /**
+   * While one worker listens, all that ask for port 0 get the same one from node:cluster. When the last one is gone, the
+   * next must ask for that port by its number.
+   */
+  #found(worker: WorkerProcess, port: number): void {
+    void worker.ended.then(() => {
+      if (this.#workers.size === 0) this.#port = port
+    })
+  }
+
+  /** When the worker has died another one takes its place. */
+  async #replace(worker: WorkerProcess): Promise<void> {
+    const exit = await worker.ended
+    if (this.#stopping) return
+    const wait = this.#backoff(worker)
+    this.#say(worker, exit, wait)
+    if (wait > 0) await new Promise<void>((resolve) => this.#after(wait, resolve))
+    this.#replaced++
+    void this.#replace(this.#fork())
+  }
+
+  #say(worker: WorkerProcess, { code, signal, reason, openRequests }: Exit, wait: number): void {
+    const fields = { worker: worker.pid, code, signal, reason, openRequests }
+    const when = wait === 0 ? '' : ` in ${wait / 1000} seconds`
+    this.#options.log.error(fields, `a worker has died and is replaced${when}`)
+  }
+
+  /** Milliseconds before this worker is replaced. */
+  #backoff(worker: WorkerProcess): number {
+    if (performance.now() - worker.startedAt >= SHORT_LIFE) this.#shortLives = 0
+    const wait = this.#shortLives === 0 ? 0 : FIRST_BACKOFF * 2 ** (this.#shortLives - 1)
+    this.#shortLives++
+    return Math.min(wait, MAX_BACKOFF)
+  }
+
+  #after(ms: number, f: () => void): void {
+    const timer = this.#timers.after(ms, () => {
+      this.#backoffs.delete(timer)
+      f()
+    })
+    this.#backoffs.add(timer)
+  }
+}

@@ -20,7 +20,9 @@ try {
 }
 
 async function startServer(): Promise<WorkerServer> {
-  const [start] = (await once(process, 'message')) as [ToWorker]
+  const told = once(process, 'message') as Promise<[ToWorker]>
+  await tell({ kind: 'ready' })
+  const [start] = await told
   const line = parseCommandLine(process.argv.slice(2), {
     commands: [],
     version: '',

@@ -25,6 +25,8 @@ export type ToWorker =
 
 /** What a worker tells the primary. */
 export type FromWorker =
+  /** It hears now what it is told; before this messages get lost. */
+  | { readonly kind: 'ready' }
   | { readonly kind: 'serving'; readonly address: string; readonly port: number }
   /** It cannot listen, or what it read at its start was no good. */
   | { readonly kind: 'failed'; readonly reason: string }

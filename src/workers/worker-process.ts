@@ -60,7 +60,8 @@ export class WorkerProcess {
           this.#serving = true
           for (const name of this.#missedReloads) void this.#ask({ kind: 'reload', name })
           resolve(message)
-        } else this.#hear(message)
+        } else if (message.kind === 'ready') this.#tell(start)
+        else this.#hear(message)
       })
       void exit.then(([code, signal]) => reject(new Error(this.#failure ?? `exited with ${code ?? signal}`)))
     })
@@ -71,7 +72,6 @@ export class WorkerProcess {
       await events.ended
       return { code, signal, reason: this.#failure, openRequests: events.endOpenRequests() }
     })
-    this.#tell(start)
   }
 
   get isServing(): boolean {

@@ -16,11 +16,11 @@ export async function startScript(name: string, args: readonly string[]): Promis
   return [child, Number(line)]
 }
 
-/** What a process and its children have used: CPU in microseconds, resident memory in MiB. */
-export function usage(pid: number): { cpu: number; memory: number } {
+/** What a process, with its children or without, has used: CPU in microseconds, resident memory in MiB. */
+export function usage(pid: number, children = true): { cpu: number; memory: number } {
   let cpu = 0
   let memory = 0
-  for (const id of [pid, ...childrenOf(pid)]) {
+  for (const id of [pid, ...(children ? childrenOf(pid) : [])]) {
     const stat = readFileSync(`/proc/${id}/stat`, 'utf8')
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     // utime and stime in ticks of 10 ms, rss in pages of 4 KiB: proc(5).

@@ -10,6 +10,8 @@ import { ProxyProcess } from '../support/proxy-process.js'
 import { mountSmallDisk } from '../support/small-disk.js'
 import { sendJSON, StandIn, type StandInOptions } from '../support/stand-in.js'
 
+t.setTimeout(180_000)
+
 const WATCH = '/api/v1/configmaps?watch=true'
 
 class Arrivals extends EventEmitter<{ request: [IncomingMessage, ServerResponse] }> {
@@ -205,8 +207,12 @@ for (const omitStages of ['', 'RequestReceived']) {
       }
       t.equal(owners.filter((pid) => pid === victim).length, 1)
       const before = await new ProxyMetrics(standIn.proxy).scrape()
-      const cut = once(watch.resume(), 'close')
-      watch.on('error', () => {})
+      const cut = new Promise((resolve) =>
+        watch
+          .resume()
+          .on('close', resolve)
+          .on('error', () => {}),
+      )
       process.kill(victim, 'SIGKILL')
       await cut
       const died = await standIn.proxy.logged('a worker has died and is replaced')

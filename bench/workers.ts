@@ -29,7 +29,7 @@ const ca = pki.ca('ca')
 const serving = pki.issue(ca, { name: 'serving', cn: 'localhost', ip: ['127.0.0.1'], usage: 'server' })
 const client = pki.issue(ca, { name: 'client', cn: 'admin', o: ['system:masters'], usage: 'client' })
 const frontProxy = pki.issue(ca, { name: 'front-proxy', cn: 'front-proxy-client', usage: 'client' })
-const [upstream, upstreamPort] = await startScript('compare/upstream', [
+const [upstream, upstreamPort] = await startScript('upstream', [
   serving.certFile,
   serving.keyFile,
   '1600',
@@ -51,7 +51,7 @@ async function measure(workers: number): Promise<Round> {
   try {
     const url = `https://127.0.0.1:${proxy.port}/api/v1/namespaces/default/configmaps/bench`
     const args = [url, ca.certFile, client.certFile, client.keyFile, 'h1', connections, seconds]
-    const load = fork(script('compare/load'), args)
+    const load = fork(script('load'), args)
     await once(load, 'message')
     const before = { all: usage(pid).cpu, own: usage(pid, false).cpu }
     const [result] = (await once(load, 'message')) as [LoadResult]

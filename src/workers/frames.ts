@@ -2,9 +2,9 @@ import type { Writable } from 'node:stream'
 
 /** What a frame between a worker and the primary says. */
 export const FRAME = {
-  /** Worker: audit events, as a JSON array of Event. With an id, an answer of the same id is waited for. */
+  /** Worker: audit events, as encodeEvents has them. With an id, an answer of the same id is waited for. */
   events: 1,
-  /** Worker: a request has begun whose RequestReceived the policy omits. The Event that it would have been. */
+  /** Worker: a request has begun whose RequestReceived the policy omits. That event, as encodeEvents has it. */
   opened: 2,
   /** Worker: a request is over, and no event says so. RequestKey. */
   closed: 3,

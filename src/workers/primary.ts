@@ -60,6 +60,8 @@ export class Primary {
     await this.#status.listen()
     this.#address = await this.#pool.start()
     this.#parts.reloader.start()
+    this.#parts.sinks?.start()
+    this.#parts.onStart()
   }
 
   /** Reads all configuration files again, here and then in all workers. Never rejects. */
@@ -86,9 +88,10 @@ export class Primary {
 
   /** As Proxy.shutdown: the workers end their requests and hand over the last events, then the backends are flushed. */
   async shutdown(): Promise<void> {
-    const { backend, reloader, shutdownDelay, shutdownTimeout } = this.#parts
+    const { backend, reloader, shutdownDelay, shutdownTimeout, sinks } = this.#parts
     this.#status.shuttingDown()
     await reloader.close()
+    await sinks?.close()
     if (shutdownDelay > 0) await delay(shutdownDelay)
     // A worker keeps a quarter of the time for its events; what is left then is for the backends.
     const workers = deadline(shutdownTimeout * 0.9)

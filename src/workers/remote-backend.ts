@@ -6,6 +6,7 @@ import type { PluginErrors } from '../audit/backend/plugin-errors.js'
 import type { Event } from '../audit/event.js'
 import type { AuditMetrics } from '../audit/metrics.js'
 import type { OpenRequests, RequestKey } from '../audit/open-requests.js'
+import { encodeEvents } from './event-json.js'
 import { FRAME, FrameReader, FrameWriter } from './frames.js'
 
 /** For error metrics and messages: the way from a worker to the primary. */
@@ -59,7 +60,7 @@ export class RemoteBackend implements Backend, OpenRequests {
   }
 
   processEvents(events: readonly Event[]): boolean | Promise<boolean> {
-    const text = JSON.stringify(events)
+    const text = encodeEvents(events)
     const { pending } = this.#writer
     if ((pending > 0 && pending + text.length > this.#maxPending) || !this.#stream.writable) {
       this.#errors.dropped(events.length, `the primary is too slow: ${pending} bytes wait to be written`)
@@ -76,7 +77,7 @@ export class RemoteBackend implements Backend, OpenRequests {
   }
 
   opened(event: Event): void {
-    this.#writer.write(FRAME.opened, 0, JSON.stringify(event))
+    this.#writer.write(FRAME.opened, 0, encodeEvents([event]))
   }
 
   closed({ auditID, requestReceivedTimestamp }: RequestKey): void {

@@ -3,6 +3,7 @@ import { ABORTED } from '../audit/annotations.js'
 import type { AuditSink } from '../audit/context.js'
 import type { Event } from '../audit/event.js'
 import type { RequestKey } from '../audit/open-requests.js'
+import { decodeEvents } from './event-json.js'
 import { FRAME, FrameReader, FrameWriter } from './frames.js'
 import { isLast } from './remote-backend.js'
 
@@ -49,12 +50,10 @@ export class WorkerEvents {
   #take(kind: number, id: number, text: string): void {
     switch (kind) {
       case FRAME.events:
-        return this.#store(id, JSON.parse(text) as Event[])
-      case FRAME.opened: {
-        const event = JSON.parse(text) as Event
-        this.#open.set(keyOf(event), event)
+        return this.#store(id, decodeEvents(text))
+      case FRAME.opened:
+        for (const event of decodeEvents(text)) this.#open.set(keyOf(event), event)
         return
-      }
       case FRAME.closed:
         this.#open.delete(keyOf(JSON.parse(text) as RequestKey))
     }

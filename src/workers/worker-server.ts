@@ -40,7 +40,14 @@ export class WorkerServer {
     this.#problems = new RateLimitedLog(log)
     const errors = new PluginErrors(REMOTE_PLUGIN, parts.metrics, this.#problems)
     const backend = new RemoteBackend(stream, strictestMode(options), errors, parts.metrics)
-    this.#proxy = new Proxy({ ...parts, backend, openRequests: backend, watchesFiles: false })
+    this.#proxy = new Proxy({
+      ...parts,
+      backend,
+      openRequests: backend,
+      watchesFiles: false,
+      // The primary has checked and said what there is.
+      onStart: () => {},
+    })
   }
 
   get address(): string {
@@ -62,6 +69,8 @@ export class WorkerServer {
 
   async shutdown(): Promise<void> {
     await this.#proxy.shutdown()
+    // Of dynamic sinks a worker has only what they demand: their events are the primary's.
+    await this.#parts.backend.shutdown(AbortSignal.abort())
     this.#problems.close()
   }
 }

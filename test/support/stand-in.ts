@@ -222,12 +222,12 @@ export class StandIn {
   }
 
   private serve(req: IncomingMessage, res: ServerResponse): void {
-    if (req.url === '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews') {
+    // A client's own reviews carry the Audit-ID that the proxy gives every request it passes on.
+    const own = req.headers['audit-id'] === undefined
+    if (own && req.url === '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews') {
       void this.selfAccess(req, res)
       return
     }
-    // A client's own reviews carry the Audit-ID that the proxy gives every request it passes on.
-    const own = req.headers['audit-id'] === undefined
     if (own && /^\/apis\/auth[a-z]+\.k8s\.io\/v1\/(tokenreviews|subjectaccessreviews)$/.test(req.url ?? '')) {
       void this.review(req, res)
       return

@@ -11,32 +11,24 @@ import {
   type Authenticator,
 } from '../authentication/authenticator.js'
 import type { UserInfo } from '../authentication/user.js'
-import {
-  ImpersonationError,
-  readImpersonation,
-  ReservedExtra,
-  withOriginalUser,
-  type Impersonation,
-} from '../authentication/impersonation.js'
+import { readImpersonation, withOriginalUser, type Impersonation } from '../authentication/impersonation.js'
 import { errorMessage } from '../errors.js'
-import { ClientHeaders } from '../request/client-headers.js'
-import { hasBody, type ClientRequest, type ClientResponse, type ClientUpgrade } from '../request/client.js'
+import type { ClientRequest, ClientResponse, ClientUpgrade } from '../request/client.js'
 import type { IdentityHeaders } from '../request/identity-headers.js'
-import { newRequestInfo, RequestInfoError, type RequestInfo } from '../request/request-info.js'
-import { InvalidRequestTarget, parseRequestTarget, type RequestTarget } from '../request/request-target.js'
 import { impersonationForbidden, mayImpersonate } from '../upstream/access-review.js'
 import { forward, type ForwardRequest } from '../upstream/forward.js'
-import { UnassertableIdentity } from '../upstream/identity.js'
 import { upstreamHeaders } from '../upstream/request-headers.js'
 import type { Outcome } from '../upstream/response-pump.js'
-import { ReviewError, type ReviewClient } from '../upstream/reviews.js'
+import type { ReviewClient } from '../upstream/reviews.js'
 import { tunnel } from '../upstream/tunnel.js'
 import type { Upstream } from '../upstream/upstream.js'
 import { answer } from './answer.js'
-import { Exchange } from './exchange.js'
+import type { Exchange } from './exchange.js'
 import type { InFlight } from './in-flight.js'
+import { Refused, statusFor } from './refusal.js'
 import { ResponseAudit } from './response-audit.js'
 import * as status from './status.js'
+import { understand } from './understand.js'
 
 export interface HandlerDependencies {
   readonly authenticator: Authenticator
@@ -69,7 +61,7 @@ export class RequestHandler {
     const { inFlight } = this.deps
     res.on('error', ignoreLateError)
     if (inFlight.draining) res.shouldKeepAlive = false
-    const exchange = this.understand(req, res, upgrade)
+    const exchange = understand(req, res, upgrade, this.deps.identityHeaders, this.deps.sink.now())
     inFlight.add(exchange)
     this.serve(exchange)
       .catch((err: unknown) => this.panic(exchange, err))
@@ -77,29 +69,6 @@ export class RequestHandler {
         exchange.audit?.end()
         inFlight.delete(exchange)
       })
-  }
-
-  /** Takes the request apart. One that cannot be understood is refused later, by serve, so that it leaves an event. */
-  private understand(req: ClientRequest, res: ClientResponse, upgrade: ClientUpgrade | undefined): Exchange {
-    const receivedAt = this.deps.sink.now()
-    const headers = ClientHeaders.from(req.rawHeaders, this.deps.identityHeaders)
-    const refusal = unacceptable(headers, upgrade !== undefined && hasBody(req))
-    if (headers.ambiguity !== undefined) res.shouldKeepAlive = false
-    try {
-      const target = parseRequestTarget(req.url ?? '')
-      const info = newRequestInfo(req.method ?? 'GET', target)
-      return new Exchange(req, res, upgrade, headers, target, info, receivedAt, refusal ?? unroutable(target))
-    } catch (err) {
-      const error =
-        err instanceof RequestInfoError
-          ? status.internalError(`failed to create RequestInfo: ${err.message}`)
-          : err instanceof InvalidRequestTarget
-            ? status.badRequest(err.message)
-            : undefined
-      if (error === undefined) throw err
-      const [target, info] = unreadable(req)
-      return new Exchange(req, res, upgrade, headers, target, info, receivedAt, refusal ?? error)
-    }
   }
 
   private async serve(exchange: Exchange): Promise<void> {
@@ -343,60 +312,6 @@ export class RequestHandler {
 
 /** The user of an event for which nobody was authenticated. */
 const NOBODY: UserInfo = { username: '' }
-
-/** Why a request goes no further, whoever asks for whatever. */
-function unacceptable(headers: ClientHeaders, upgradeWithBody: boolean): status.StatusError | undefined {
-  if (headers.ambiguity !== undefined) return status.badRequest(headers.ambiguity)
-  if (headers.misnamed !== undefined) {
-    return status.badRequest(`the Connection header must not name ${headers.misnamed}`)
-  }
-  if (upgradeWithBody) return status.badRequest('a request that asks for an upgrade must not have a body')
-  return undefined
-}
-
-/** `*` is no path, and nothing that undici sends. In Go, net/http itself answers OPTIONS for it. */
-function unroutable(target: RequestTarget): status.StatusError | undefined {
-  return target.originForm === '*' ? status.badRequest('the request target * names nothing') : undefined
-}
-
-/** Stands for the target of a request that cannot be taken apart: what was sent, about nothing in particular. */
-function unreadable(req: ClientRequest): [RequestTarget, RequestInfo] {
-  const raw = req.url ?? ''
-  return [
-    { path: raw, rawQuery: '', requestURI: raw, originForm: raw },
-    {
-      isResourceRequest: false,
-      path: raw,
-      verb: (req.method ?? '').toLowerCase(),
-      apiPrefix: '',
-      apiGroup: '',
-      apiVersion: '',
-      namespace: '',
-      resource: '',
-      subresource: '',
-      name: '',
-    },
-  ]
-}
-
-/** An answer of the proxy's own that takes the place of a request going upstream. */
-class Refused extends Error {
-  constructor(readonly error: status.StatusError) {
-    super(error.message)
-  }
-}
-
-function statusFor(err: unknown): status.StatusError | undefined {
-  if (err instanceof Refused) return err.error
-  if (err instanceof ReservedExtra) return status.forbidden(err.message)
-  if (err instanceof ImpersonationError) return status.internalError(err.message)
-  if (err instanceof UnassertableIdentity) return status.internalError(err.message)
-  if (err instanceof ReviewError)
-    return status.serviceUnavailable(
-      'the impersonation could not be authorized: the apiserver did not answer',
-    )
-  return undefined
-}
 
 function describeAnswer(audit: AuditContext, isResourceRequest: boolean, error: status.StatusError): void {
   audit.setStatus(status.responseStatusOf(error))

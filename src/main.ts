@@ -71,8 +71,9 @@ async function newService(options: Options, argv: readonly string[], log: Logger
   const sockets = inheritedSockets(process.env, process.pid)
   const parts = await newProxyParts(options, log, sockets, redactionKey)
   const { workers } = options
+  const onLost = (): void => void process.kill(process.pid, 'SIGTERM')
   const proxy: Server =
-    workers === 1 ? new Proxy(parts) : new Primary(parts, { workers, args: argv, redactionKey })
+    workers === 1 ? new Proxy(parts) : new Primary(parts, { workers, args: argv, redactionKey, onLost })
   return new Service(proxy, new SystemdService(process.env, () => proxy.isHealthy(), log), log)
 }
 

@@ -12,8 +12,8 @@ export type ToWorker =
       readonly redactionKey: string
       /** Takes the place of --secure-port, where that is 0 and a port was found. */
       readonly port: number
-      /** Whether the worker has inherited a socket, as SECURE_FD. */
-      readonly inherited: boolean
+      /** The primary's descriptor that listens already, if it has inherited one. */
+      readonly fd: number | undefined
       /** How many workers share what the flags allow. */
       readonly workers: number
     }
@@ -32,6 +32,5 @@ export type FromWorker =
   | { readonly kind: 'failed'; readonly reason: string }
   | { readonly kind: 'done'; readonly id: number; readonly metrics?: MetricsReport }
 
-/** Descriptors of a worker: the stream of its events, and the secure port where the primary has inherited it. */
+/** The descriptor of the stream of its events, in a worker. */
 export const EVENTS_FD = 4
-export const SECURE_FD = 5

@@ -18,6 +18,8 @@ export interface PoolOptions {
   /** A descriptor that listens already, and takes the place of a port. */
   readonly fd: number | undefined
   readonly sink: AuditSink
+  /** No worker is left, and none can be started: the inherited socket was closed with the last one. */
+  readonly onLost: () => void
   readonly log: Logger
 }
 
@@ -52,7 +54,8 @@ export class WorkerPool {
     this.#port = options.port
     // Connections go to the workers in turn. Left to the kernel, one worker could get most of them, and clients of
     // Kubernetes have few, which they keep.
-    cluster.schedulingPolicy = cluster.SCHED_RR
+    // Of an inherited socket they take connections themselves: what none has taken at the end is for the next process.
+    cluster.schedulingPolicy = options.fd === undefined ? cluster.SCHED_RR : cluster.SCHED_NONE
     cluster.setupPrimary({
       exec: fileURLToPath(new URL('./main.js', import.meta.url)),
       args: [...options.args],
@@ -124,7 +127,7 @@ export class WorkerPool {
       kind: 'start',
       redactionKey: redactionKey.toString('base64'),
       port: this.#port,
-      inherited: fd !== undefined,
+      fd,
       workers,
     })
     this.#workers.add(worker)
@@ -156,6 +159,16 @@ export class WorkerPool {
   async #replace(worker: WorkerProcess): Promise<void> {
     const exit = await worker.ended
     if (this.#stopping) return
+    const { fd, log, onLost } = this.#options
+    if (fd !== undefined && this.#workers.size === 0) {
+      this.#stopping = true
+      log.error(
+        { worker: worker.pid },
+        'the last worker has died, and with it the inherited socket: shutting down',
+      )
+      onLost()
+      return
+    }
     const wait = this.#backoff(worker)
     this.#say(worker, exit, wait)
     if (wait > 0) await new Promise<void>((resolve) => this.#after(wait, resolve))

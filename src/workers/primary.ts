@@ -12,6 +12,8 @@ export interface PrimaryOptions {
   /** The command line. */
   readonly args: readonly string[]
   readonly redactionKey: Buffer
+  /** It cannot go on, and is to be shut down, so that a supervisor starts it again. */
+  readonly onLost: () => void
 }
 
 /**
@@ -26,7 +28,7 @@ export class Primary {
   readonly #status: StatusListeners
   #address: Address = { address: '', port: 0 }
 
-  constructor(parts: ProxyParts, { workers, args, redactionKey }: PrimaryOptions) {
+  constructor(parts: ProxyParts, { workers, args, redactionKey, onLost }: PrimaryOptions) {
     const { backend, log, metrics, readyChecks, registry, reloader, serving } = parts
     this.#parts = parts
     this.#log = log
@@ -40,6 +42,7 @@ export class Primary {
         port: serving.port,
         fd: serving.fd,
         sink: { backend, now: () => clock.now(), observeEvent: () => metrics.observeEvent() },
+        onLost,
         log,
       },
       (report) => summed.retire(report),

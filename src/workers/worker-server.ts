@@ -6,7 +6,7 @@ import type { Options } from '../cli/options.js'
 import { RateLimitedLog } from '../rate-limited-log.js'
 import { newProxyParts } from '../server/build.js'
 import { Proxy, type ProxyParts } from '../server/proxy.js'
-import { SECURE_FD, type MetricsReport, type ToWorker } from './messages.js'
+import type { MetricsReport, ToWorker } from './messages.js'
 import { REMOTE_PLUGIN, RemoteBackend } from './remote-backend.js'
 
 /** The proxy of a worker: the same request path, whose events go to the primary, which has all the rest. */
@@ -28,7 +28,8 @@ export class WorkerServer {
     log: Logger,
   ): Promise<WorkerServer> {
     const redactionKey = Buffer.from(start.redactionKey, 'base64')
-    const sockets = start.inherited ? { secure: SECURE_FD } : {}
+    // node:cluster asks the primary to listen, which knows the descriptor by this number.
+    const sockets = start.fd === undefined ? {} : { secure: start.fd }
     const parts = await newProxyParts(workerOptions(options, start), log, sockets, redactionKey)
     const server = new WorkerServer(parts, options, stream, log)
     await server.#proxy.start()

@@ -129,6 +129,7 @@ void t.test('without flags that are not needed: kube-apiserver’s defaults', (t
       maxCaptureMemory: 268435456,
     },
     shutdown: { delayDuration: 0, timeout: 60_000 },
+    workers: 1,
     healthz: undefined,
     readyAuditGracePeriod: 300_000,
     metrics: undefined,

@@ -83,46 +83,51 @@ function boundSocket(): { handle: TCPHandle; port: number } {
   return { handle, port: name.port }
 }
 
-void t.test('a restart on inherited sockets refuses nobody', async (t) => {
-  const [secure, healthz] = [boundSocket(), boundSocket()]
-  const standIn = await StandIn.start({
-    upstream: (_req, res) => sendJSON(res, 200, {}),
-    sockets: [secure.handle.fd, healthz.handle.fd],
-    env: { LISTEN_FDNAMES: 'https:healthz' },
-  })
-  t.teardown(() => standIn.stop())
-  t.teardown(() => [secure, healthz].forEach(({ handle }) => handle.close()))
-  t.equal(standIn.proxy.port, secure.port)
-  t.equal(standIn.proxy.healthzPort, healthz.port)
-  const [page] = (await once(get(`http://127.0.0.1:${healthz.port}/livez`), 'response')) as [IncomingMessage]
-  t.equal(await text(page), 'ok')
+for (const workers of [1, 2]) {
+  void t.test(`a restart on inherited sockets refuses nobody, with --workers=${workers}`, async (t) => {
+    const [secure, healthz] = [boundSocket(), boundSocket()]
+    const standIn = await StandIn.start({
+      upstream: (_req, res) => sendJSON(res, 200, {}),
+      flags: [`--workers=${workers}`],
+      sockets: [secure.handle.fd, healthz.handle.fd],
+      env: { LISTEN_FDNAMES: 'https:healthz' },
+    })
+    t.teardown(() => standIn.stop())
+    t.teardown(() => [secure, healthz].forEach(({ handle }) => handle.close()))
+    t.equal(standIn.proxy.port, secure.port)
+    t.equal(standIn.proxy.healthzPort, healthz.port)
+    const [page] = (await once(get(`http://127.0.0.1:${healthz.port}/livez`), 'response')) as [
+      IncomingMessage,
+    ]
+    t.equal(await text(page), 'ok')
 
-  let stopped = false
-  const failures: string[] = []
-  let answered = 0
-  const work = async (): Promise<void> => {
-    while (!stopped) {
-      try {
-        const req = https.get({ ...standIn.as(), port: secure.port, agent: false, path: '/api' })
-        const [res] = (await once(req, 'response')) as [IncomingMessage]
-        await text(res)
-        answered++
-      } catch (err) {
-        failures.push(String(err))
+    let stopped = false
+    const failures: string[] = []
+    let answered = 0
+    const work = async (): Promise<void> => {
+      while (!stopped) {
+        try {
+          const req = https.get({ ...standIn.as(), port: secure.port, agent: false, path: '/api' })
+          const [res] = (await once(req, 'response')) as [IncomingMessage]
+          await text(res)
+          answered++
+        } catch (err) {
+          failures.push(String(err))
+        }
       }
     }
-  }
-  const workers = [work(), work(), work()]
-  for (let i = 0; i < 2; i++) {
-    t.equal(await standIn.proxy.stop(), 0)
-    const before = answered
-    await standIn.startProxy()
-    while (answered < before + 5) await standIn.ask('/api')
-  }
-  stopped = true
-  await Promise.all(workers)
-  t.strictSame(failures, [])
-})
+    const clients = [work(), work(), work()]
+    for (let i = 0; i < 2; i++) {
+      t.equal(await standIn.proxy.stop(), 0)
+      const before = answered
+      await standIn.startProxy()
+      while (answered < before + 5) await standIn.ask('/api')
+    }
+    stopped = true
+    await Promise.all(clients)
+    t.strictSame(failures, [])
+  })
+}
 
 void t.test('which socket is what', (t) => {
   const env = (count: number, names?: string) => ({

@@ -29,11 +29,7 @@ const ca = pki.ca('ca')
 const serving = pki.issue(ca, { name: 'serving', cn: 'localhost', ip: ['127.0.0.1'], usage: 'server' })
 const client = pki.issue(ca, { name: 'client', cn: 'admin', o: ['system:masters'], usage: 'client' })
 const frontProxy = pki.issue(ca, { name: 'front-proxy', cn: 'front-proxy-client', usage: 'client' })
-const [upstream, upstreamPort] = await startScript('upstream', [
-  serving.certFile,
-  serving.keyFile,
-  '1600',
-])
+const [upstream, upstreamPort] = await startScript('upstream', [serving.certFile, serving.keyFile, '1600'])
 const results: Round[] = []
 try {
   for (let round = 0; round < Number(rounds); round++) {

@@ -17,6 +17,8 @@ export interface ClientRequest {
   readonly endAfterHeaders?: boolean
   /** The connection: its TLS state and its other end. */
   readonly socket: Socket
+  /** True when its 'end' has been. An empty body can end before anyone listens. */
+  readonly readableEnded: boolean
   on(event: 'data', listener: (chunk: Buffer) => void): unknown
   on(event: 'end' | 'aborted', listener: () => void): unknown
   on(event: 'error', listener: (err: Error) => void): unknown

@@ -29,6 +29,10 @@ export class Http2Request implements ClientRequest {
     this.endAfterHeaders = stream.endAfterHeaders
   }
 
+  get readableEnded(): boolean {
+    return this.stream.readableEnded
+  }
+
   on(event: string, listener: (argument: never) => void): void {
     this.stream.on(event, listener as (argument: unknown) => void)
   }

@@ -23,6 +23,8 @@ export class RequestBody extends Readable {
     request.on('aborted', this.onAborted)
     request.on('error', this.onAborted)
     request.pause()
+    // HTTP/2 can say only after the headers that there is no body, and Node ends such a stream without being read.
+    if (request.readableEnded) this.onEnd()
   }
 
   override _read(): void {

@@ -194,6 +194,19 @@ await t.test('what passes is what was sent', async (t) => {
     }
   })
 
+  await t.test('a body that turns out to be empty', async (t) => {
+    for (const headers of [{}, { 'content-length': '0' }]) {
+      const arrived = arrivals.next()
+      const stream = session.request({ ':method': 'POST', ':path': PODS, ...headers })
+      // The end travels in a frame of its own, right behind the headers.
+      stream.end()
+      const [req, res] = await arrived
+      t.equal(req.headers['content-length'], '0')
+      res.end()
+      t.equal((await answerOf(stream)).status, 200)
+    }
+  })
+
   await t.test('Expect: 100-continue', async (t) => {
     const stream = session.request({ ':method': 'POST', ':path': PODS, expect: '100-continue' })
     await once(stream, 'continue')

@@ -4,20 +4,36 @@ import type { StandIn } from './stand-in.js'
 
 export type Fields = readonly (readonly [string, string])[]
 
-const [DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY] = [0, 1, 3, 4, 6, 7] as const
-const [END_STREAM, END_HEADERS] = [1, 4]
+export const FRAME = {
+  DATA: 0,
+  HEADERS: 1,
+  PRIORITY: 2,
+  RST_STREAM: 3,
+  SETTINGS: 4,
+  PUSH_PROMISE: 5,
+  PING: 6,
+  GOAWAY: 7,
+  WINDOW_UPDATE: 8,
+  CONTINUATION: 9,
+} as const
+export const FLAG = { END_STREAM: 1, ACK: 1, END_HEADERS: 4, PADDED: 8, PRIORITY: 32 } as const
+const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
 
 /** HTTP/2 frames written as a test wants them, which a client library would refuse to send or would tidy up. */
 export class RawHttp2 {
   /** What the proxy ended the session with. */
   goAwayCode: number | undefined
+  /** What the proxy last reset a stream with. */
+  resetCode: number | undefined
+  /** What the last answer to a ping had in it. */
+  pong = Buffer.alloc(0)
 
   readonly #frames = this.#read()
 
   private constructor(readonly socket: TLSSocket) {}
 
-  /** Connects to the proxy as nobody. */
-  static async connect(standIn: StandIn): Promise<RawHttp2> {
+  /** Connects to the proxy as nobody, and sends the preface and empty SETTINGS, or what is given in place of both. */
+  static async connect(standIn: StandIn, preface?: string): Promise<RawHttp2> {
     const socket = tls.connect({
       host: '127.0.0.1',
       port: standIn.proxy.port,
@@ -27,30 +43,33 @@ export class RawHttp2 {
     socket.on('error', () => undefined)
     await once(socket, 'secureConnect')
     const raw = new RawHttp2(socket)
-    socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
-    raw.#frame(SETTINGS, 0, 0, Buffer.alloc(0))
+    socket.write(preface ?? PREFACE)
+    if (preface === undefined) raw.frame(FRAME.SETTINGS, 0, 0, Buffer.alloc(0))
     return raw
   }
 
   /** Names and values of up to 126 bytes each, uncompressed. */
   headers(stream: number, fields: Fields, endStream: boolean): void {
-    const literal = (text: string): Buffer[] => [Buffer.from([text.length]), Buffer.from(text, 'latin1')]
-    const block = fields.flatMap(([name, value]) => [Buffer.from([0]), ...literal(name), ...literal(value)])
-    this.#frame(HEADERS, END_HEADERS | (endStream ? END_STREAM : 0), stream, Buffer.concat(block))
+    this.frame(
+      FRAME.HEADERS,
+      FLAG.END_HEADERS | (endStream ? FLAG.END_STREAM : 0),
+      stream,
+      headerBlock(fields),
+    )
   }
 
   data(stream: number, text: string): void {
-    this.#frame(DATA, 0, stream, Buffer.from(text))
+    this.frame(FRAME.DATA, 0, stream, Buffer.from(text))
   }
 
   reset(stream: number, code: number): void {
     const payload = Buffer.alloc(4)
     payload.writeUInt32BE(code)
-    this.#frame(RST_STREAM, 0, stream, payload)
+    this.frame(FRAME.RST_STREAM, 0, stream, payload)
   }
 
-  ping(): void {
-    this.#frame(PING, 0, 0, Buffer.alloc(8))
+  ping(payload = Buffer.alloc(8)): void {
+    this.frame(FRAME.PING, 0, 0, payload)
   }
 
   /** What comes next: an answer, a reset stream, the answer to a ping, or the end of the session. */
@@ -59,10 +78,16 @@ export class RawHttp2 {
       const next = await this.#frames.next()
       if (next.done === true) return 'closed'
       const frame = next.value
-      if (frame[3] === HEADERS) return 'answered'
-      if (frame[3] === RST_STREAM) return 'reset'
-      if (frame[3] === PING) return 'pong'
-      if (frame[3] === GOAWAY) {
+      if (frame[3] === FRAME.HEADERS) return 'answered'
+      if (frame[3] === FRAME.RST_STREAM) {
+        this.resetCode = frame.readUInt32BE(9)
+        return 'reset'
+      }
+      if (frame[3] === FRAME.PING) {
+        this.pong = Buffer.from(frame.subarray(9))
+        return 'pong'
+      }
+      if (frame[3] === FRAME.GOAWAY) {
         this.goAwayCode = frame.readUInt32BE(13)
         return 'closed'
       }
@@ -81,12 +106,21 @@ export class RawHttp2 {
     }
   }
 
-  #frame(type: number, flags: number, stream: number, payload: Buffer): void {
+  /** Any frame; its length may be said to be another than it is. */
+  frame(type: number, flags: number, stream: number, payload: Buffer, length = payload.length): void {
     const head = Buffer.alloc(9)
-    head.writeUIntBE(payload.length, 0, 3)
+    head.writeUIntBE(length, 0, 3)
     head[3] = type
     head[4] = flags
     head.writeUInt32BE(stream, 5)
     this.socket.write(Buffer.concat([head, payload]))
   }
+}
+
+/** Names and values of up to 126 bytes each, uncompressed and not indexed. */
+export function headerBlock(fields: Fields): Buffer {
+  const literal = (text: string): Buffer[] => [Buffer.from([text.length]), Buffer.from(text, 'latin1')]
+  return Buffer.concat(
+    fields.flatMap(([name, value]) => [Buffer.from([0]), ...literal(name), ...literal(value)]),
+  )
 }

@@ -1,4 +1,5 @@
-import { headerText, type ClientHeaders } from '../request/client-headers.js'
+import type { ClientHeaders } from '../request/client-headers.js'
+import { utf8FromBytes } from '../request/escape.js'
 import { unescapeExtraKey } from './extra-key.js'
 import { ALL_AUTHENTICATED, ALL_UNAUTHENTICATED, ANONYMOUS, type UserInfo } from './user.js'
 
@@ -106,7 +107,7 @@ function readExtra(raw: readonly string[]): Map<string, string[]> {
         `extra ${JSON.stringify(key)} is the proxy's to tell, and cannot be impersonated`,
       )
     }
-    const value = headerText(raw[i + 1] as string)
+    const value = utf8FromBytes(raw[i + 1] as string)
     const values = extra.get(key)
     if (values === undefined) extra.set(key, [value])
     else values.push(value)

@@ -1,4 +1,4 @@
-import { headerText } from '../request/client-headers.js'
+import { utf8FromBytes } from '../request/escape.js'
 import type { IdentityHeaderNames } from '../request/identity-headers.js'
 import type { Authenticated, Authenticator, Credentials } from './authenticator.js'
 import { InvalidCredential } from './authenticator.js'
@@ -67,7 +67,7 @@ function firstValue(raw: readonly string[], names: readonly string[]): string {
 function valuesOf(raw: readonly string[], lower: string): string[] {
   const values: string[] = []
   for (let i = 0; i < raw.length; i += 2) {
-    if ((raw[i] as string).toLowerCase() === lower) values.push(headerText(raw[i + 1] as string))
+    if ((raw[i] as string).toLowerCase() === lower) values.push(utf8FromBytes(raw[i + 1] as string))
   }
   return values
 }
@@ -81,7 +81,7 @@ function readExtra(raw: readonly string[], prefixes: readonly string[]): Map<str
       if (!lower.startsWith(prefix)) continue
       const key = unescapeExtraKey(lower.slice(prefix.length))
       const values = extra.get(key)
-      const value = headerText(raw[i + 1] as string)
+      const value = utf8FromBytes(raw[i + 1] as string)
       if (values === undefined) extra.set(key, [value])
       else values.push(value)
     }

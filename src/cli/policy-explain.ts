@@ -5,7 +5,7 @@ import { withAuthenticatedGroup } from '../authentication/groups.js'
 import { ALL_UNAUTHENTICATED, ANONYMOUS, type UserInfo } from '../authentication/user.js'
 import { ConfigError } from '../errors.js'
 import { isLongRunning } from '../request/long-running.js'
-import type { RequestInfo } from '../request/request-info.js'
+import { nonResourceRequest, type RequestInfo } from '../request/request-info.js'
 import { readCommandFlags, type CommandFlags, type CommandUsage } from './command-flags.js'
 import type { Flag } from './flag.js'
 import { onlyFile } from './policy-check.js'
@@ -115,18 +115,7 @@ function pathRequest(flags: ExplainFlags): RequestInfo {
   }
   const path = flags.get('path')
   if (!path.startsWith('/')) fail(`--path: found ${JSON.stringify(path)}, expected a path that begins with /`)
-  return {
-    isResourceRequest: false,
-    path,
-    verb: flags.get('verb') || 'get',
-    apiPrefix: '',
-    apiGroup: '',
-    apiVersion: '',
-    namespace: '',
-    resource: '',
-    subresource: '',
-    name: '',
-  }
+  return { ...nonResourceRequest('', path), verb: flags.get('verb') || 'get' }
 }
 
 function resourceRequest(flags: ExplainFlags): RequestInfo {

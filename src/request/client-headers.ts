@@ -1,10 +1,11 @@
+import { utf8FromBytes } from './escape.js'
 import { X_REMOTE, type IdentityHeaders } from './identity-headers.js'
 
 /**
  * The client's headers as the rest of the proxy may trust them: in the order and spelling that were received, without
  * those that belong to the connection (RFC 9110 section 7.6.1) and without every header that asserts an identity
- * (X-Remote-*), as only a trusted front proxy may. Authentication, the audit event and the upstream request are all made from this one view, so
- * that they cannot disagree.
+ * (X-Remote-*), as only a trusted front proxy may. Authentication, the audit event and the upstream request are all made
+ * from this one view, so that they cannot disagree.
  */
 export class ClientHeaders {
   /** name, value, name, value, ... */
@@ -80,14 +81,14 @@ export class ClientHeaders {
   /** The first value of a header as text, as Go's http.Header.Get finds it; `name` in lower case. */
   get(name: string): string | undefined {
     const value = first(this.raw, name)
-    return value === undefined ? undefined : headerText(value)
+    return value === undefined ? undefined : utf8FromBytes(value)
   }
 
   /** Every value of a header as text, in order; `name` in lower case. */
   values(name: string): string[] {
     const found: string[] = []
     for (let i = 0; i < this.raw.length; i += 2) {
-      if (sameName(this.raw[i] as string, name)) found.push(headerText(this.raw[i + 1] as string))
+      if (sameName(this.raw[i] as string, name)) found.push(utf8FromBytes(this.raw[i + 1] as string))
     }
     return found
   }
@@ -162,10 +163,4 @@ export function isHopByHop(lower: string): boolean {
 export function headerBytes(text: string): string {
   // eslint-disable-next-line no-control-regex
   return /[^\x00-\x7f]/.test(text) ? Buffer.from(text, 'utf8').toString('latin1') : text
-}
-
-/** A raw header value, which Node.js reads byte for byte, as the UTF-8 text that Go takes it for. */
-export function headerText(raw: string): string {
-  // eslint-disable-next-line no-control-regex
-  return /[^\x00-\x7f]/.test(raw) ? Buffer.from(raw, 'latin1').toString('utf8') : raw
 }

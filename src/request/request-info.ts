@@ -90,7 +90,8 @@ export function newRequestInfo(method: string, target: RequestTarget): RequestIn
   }
 }
 
-function nonResourceRequest(method: string, path: string, apiPrefix: string): RequestInfo {
+/** A request that is about no API object. The verb is the method in lower case. */
+export function nonResourceRequest(method: string, path: string, apiPrefix = ''): RequestInfo {
   return {
     isResourceRequest: false,
     path,

@@ -1,7 +1,12 @@
 import { ClientHeaders } from '../request/client-headers.js'
 import { hasBody, type ClientRequest, type ClientResponse, type ClientUpgrade } from '../request/client.js'
 import type { IdentityHeaders } from '../request/identity-headers.js'
-import { newRequestInfo, RequestInfoError, type RequestInfo } from '../request/request-info.js'
+import {
+  newRequestInfo,
+  nonResourceRequest,
+  RequestInfoError,
+  type RequestInfo,
+} from '../request/request-info.js'
 import { InvalidRequestTarget, parseRequestTarget, type RequestTarget } from '../request/request-target.js'
 import { Exchange } from './exchange.js'
 import * as status from './status.js'
@@ -59,17 +64,6 @@ function unreadable(req: ClientRequest): [RequestTarget, RequestInfo] {
   const raw = req.url ?? ''
   return [
     { path: raw, rawQuery: '', requestURI: raw, originForm: raw },
-    {
-      isResourceRequest: false,
-      path: raw,
-      verb: (req.method ?? '').toLowerCase(),
-      apiPrefix: '',
-      apiGroup: '',
-      apiVersion: '',
-      namespace: '',
-      resource: '',
-      subresource: '',
-      name: '',
-    },
+    nonResourceRequest(req.method ?? '', raw),
   ]
 }

@@ -16,7 +16,7 @@ import { Registry } from 'prom-client'
 import type { Backend } from '../src/audit/backend/backend.js'
 import { newAuditBackend } from '../src/audit/backend/build.js'
 import { defaultAuditBackendOptions, type AuditBackendOptions } from '../src/audit/backend/options.js'
-import { encodeEvent } from '../src/audit/encode.js'
+import { newEventEncoder } from '../src/audit/encode.js'
 import type { Event } from '../src/audit/event.js'
 import { AuditMetrics } from '../src/audit/metrics.js'
 
@@ -52,7 +52,7 @@ function eventOfSize(size: number): Event {
     requestReceivedTimestamp: 1_700_000_000_000_000,
     stageTimestamp: 1_700_000_000_000_500,
   }
-  const missing = size - encodeEvent(event, 'audit.k8s.io/v1').length - 1
+  const missing = size - newEventEncoder('audit.k8s.io/v1')(event).length - 1
   return { ...event, responseObject: JSON.stringify('x'.repeat(missing)) }
 }
 

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pino } from 'pino'
-import { encodeEvent } from '../../src/audit/encode.js'
+import { newEventEncoder } from '../../src/audit/encode.js'
 import type { Event } from '../../src/audit/event.js'
 import { WebhookClient, type WebhookClientOptions } from '../../src/audit/backend/webhook-client.js'
 import type { DeliveryMetrics, Problems } from '../../src/audit/backend/webhook-reporter.js'
@@ -107,7 +107,7 @@ export function webhookDeps(
   const connection = loadKubeconfig(kubeconfig, { log: pino({ level: 'silent' }) })
   return {
     client: new WebhookClient(connection, options),
-    encode: (event) => encodeEvent(event, 'audit.k8s.io/v1'),
+    encode: newEventEncoder('audit.k8s.io/v1'),
     problems: report,
     metrics: report,
   }

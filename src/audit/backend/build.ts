@@ -3,7 +3,7 @@ import { ConfigError, errorMessage } from '../../errors.js'
 import { loadKubeconfig } from '../../kubeconfig/load.js'
 import { RateLimitedLog } from '../../rate-limited-log.js'
 import { encodeLegacy } from '../encode-legacy.js'
-import { encodeEvent } from '../encode.js'
+import { newEventEncoder } from '../encode.js'
 import type { Event } from '../event.js'
 import type { AuditMetrics } from '../metrics.js'
 import type { Backend } from './backend.js'
@@ -79,7 +79,7 @@ export async function newAuditBackend(
 
 async function newLog(options: AuditLogOptions, deps: Deps): Promise<Backend> {
   const { path, format, version, mode } = options
-  const encode: Encode = format === 'legacy' ? encodeLegacy : (event) => encodeEvent(event, version)
+  const encode: Encode = format === 'legacy' ? encodeLegacy : newEventEncoder(version)
   const errors = new PluginErrors(LOG_PLUGIN, deps.metrics, deps.problems)
   const output = path === '-' ? standardOutput() : await openLogFile(options, errors)
   // In batch mode the buffer bounds what waits.
@@ -93,7 +93,7 @@ async function newLog(options: AuditLogOptions, deps: Deps): Promise<Backend> {
 async function newWebhook(options: AuditWebhookOptions, deps: Deps): Promise<Backend> {
   const { configFile, initialBackoff, version, batch, truncate, spool } = options
   const { log, metrics } = deps
-  const encode: Encode = (event) => encodeEvent(event, version)
+  const encode: Encode = newEventEncoder(version)
   const problems = new PluginErrors(WEBHOOK_PLUGIN, metrics, deps.problems)
   const health = deps.health?.(WEBHOOK_PLUGIN)
   const client = new WebhookClient(loadKubeconfig(configFile, { log }), {

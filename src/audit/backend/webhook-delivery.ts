@@ -70,7 +70,7 @@ export class WebhookDelivery {
   /**
    * Never rejects.
    *
-   * @param lines events as encodeEvent made them
+   * @param lines events as newEventEncoder has them
    * @returns how many of them, from the first on, the receiver has; and why it has no more
    */
   async deliver(

@@ -12,7 +12,7 @@ export interface WebhookOptions {
 export interface WebhookDeps {
   /** Closed with the backend. */
   readonly client: WebhookClient
-  /** An event as one line of JSON: encodeEvent in the version that the receiver is to get. */
+  /** An event as one line of JSON: newEventEncoder in the version that the receiver is to get. */
   readonly encode: (event: Event) => string
   readonly problems: Problems
   readonly metrics: DeliveryMetrics

@@ -1,11 +1,11 @@
 import t from 'tap'
 import { PluginErrors } from '../../../src/audit/backend/plugin-errors.js'
 import { TruncateBackend } from '../../../src/audit/backend/truncate.js'
-import { encodeEvent } from '../../../src/audit/encode.js'
+import { newEventEncoder } from '../../../src/audit/encode.js'
 import type { Event } from '../../../src/audit/event.js'
 import { HeldBackend, InstantBackend, makeEvent, never, Report } from '../../support/audit.js'
 
-const encode = (event: Event) => encodeEvent(event, 'audit.k8s.io/v1')
+const encode = newEventEncoder('audit.k8s.io/v1')
 const sizeOf = (event: Event) => Buffer.byteLength(encode(event))
 
 function setUp<D extends HeldBackend | InstantBackend>(

@@ -16,9 +16,13 @@ export class AnonymousFallback implements Authenticator {
     this.rule = rule
   }
 
-  async authenticate(credentials: Credentials): Promise<Authenticated | undefined> {
-    const found = await this.known.authenticate(credentials)
-    if (found !== undefined) return found
+  authenticate(credentials: Credentials): Authenticated | undefined | Promise<Authenticated | undefined> {
+    const found = this.known.authenticate(credentials)
+    if (found instanceof Promise) return found.then((user) => user ?? this.nobody(credentials))
+    return found ?? this.nobody(credentials)
+  }
+
+  private nobody(credentials: Credentials): Authenticated | undefined {
     const { rule } = this
     const allowed = typeof rule === 'boolean' ? rule : rule.paths.includes(credentials.target.path)
     return allowed ? ANONYMOUS_USER : undefined

@@ -9,19 +9,39 @@ import { AuthenticationUnavailable, InvalidCredential } from './authenticator.js
 export class UnionAuthenticator implements Authenticator {
   constructor(private readonly authenticators: readonly Authenticator[]) {}
 
-  async authenticate(credentials: Credentials): Promise<Authenticated | undefined> {
-    let failure: Error | undefined
-    for (const authenticator of this.authenticators) {
+  /** A promise only where one of them has to ask somebody: most requests come over a connection that is known. */
+  authenticate(credentials: Credentials): Authenticated | undefined | Promise<Authenticated | undefined> {
+    return this.ask(credentials, 0, undefined)
+  }
+
+  /** Asks the authenticators from the one at `next` on. */
+  private ask(
+    credentials: Credentials,
+    next: number,
+    failure: Error | undefined,
+  ): Authenticated | undefined | Promise<Authenticated | undefined> {
+    let worst = failure
+    for (let i = next; i < this.authenticators.length; i++) {
       try {
-        const found = await authenticator.authenticate(credentials)
+        const found = this.authenticators[i]?.authenticate(credentials)
+        if (found instanceof Promise) {
+          return found.then(
+            (user) => user ?? this.ask(credentials, i + 1, worst),
+            (err: unknown) => this.ask(credentials, i + 1, worse(worst, err)),
+          )
+        }
         if (found !== undefined) return found
       } catch (err) {
-        if (!(err instanceof InvalidCredential || err instanceof AuthenticationUnavailable)) throw err
-        // "Could not find out" outweighs "no good": the client should try again rather than drop its credential.
-        if (failure === undefined || err instanceof AuthenticationUnavailable) failure = err
+        worst = worse(worst, err)
       }
     }
-    if (failure !== undefined) throw failure
+    if (worst !== undefined) throw worst
     return undefined
   }
+}
+
+/** "Could not find out" outweighs "no good": the client should try again rather than drop its credential. */
+function worse(failure: Error | undefined, err: unknown): Error {
+  if (!(err instanceof InvalidCredential || err instanceof AuthenticationUnavailable)) throw err
+  return failure === undefined || err instanceof AuthenticationUnavailable ? err : failure
 }

@@ -5,12 +5,16 @@
 
 /** An address in the form in which Go prints it, or undefined for what is no address. IPv6 zones are none. */
 export function canonicalIP(s: string): string | undefined {
+  if (PRINTED_IPV4.test(s)) return s
   if (s.includes(':')) {
     const groups = parseIPv6(s)
     return groups && formatIPv6(groups)
   }
   return parseIPv4(s)?.join('.')
 }
+
+/** Mostly an address is IPv4 as it is printed. */
+const PRINTED_IPV4 = /^(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}$/
 
 /** Four decimal numbers. Leading zeros are allowed and mean nothing, as before Go 1.17. */
 function parseIPv4(s: string): number[] | undefined {

@@ -26,6 +26,7 @@ export class Exchange implements Stoppable {
   authenticated: Authenticated | undefined
   /** Undefined until the policy has said that the request is audited, and where it is not. */
   audit: AuditContext | undefined
+  private reference: Readonly<ObjectReference> | undefined
   private forwarding: Forwarding | undefined
   private stopped = false
 
@@ -63,7 +64,7 @@ export class Exchange implements Stoppable {
   }
 
   /** k8s.io/apiserver/pkg/audit/request.go NewEventFromRequest. */
-  attributes(user: UserInfo, objectRef: ObjectReference | undefined): RequestAttributes {
+  attributes(user: UserInfo): RequestAttributes {
     return {
       auditID: this.auditID,
       requestURI: this.target.requestURI,
@@ -71,23 +72,23 @@ export class Exchange implements Stoppable {
       user,
       sourceIPs: sourceIPs(this.headers.get('x-forwarded-for'), this.headers.get('x-real-ip'), this.peer),
       userAgent: truncateUserAgent(this.headers.get('user-agent')),
-      objectRef,
+      objectRef: this.objectRef,
       receivedAt: this.receivedAt,
     }
   }
 
   /** The object that the URL names; undefined for a request without a resource. */
-  objectRef(): ObjectReference | undefined {
+  get objectRef(): Readonly<ObjectReference> | undefined {
     const { info } = this
     if (!info.isResourceRequest) return undefined
-    return {
+    return (this.reference ??= {
       resource: info.resource,
       namespace: info.namespace,
       name: info.name,
       apiGroup: info.apiGroup,
       apiVersion: info.apiVersion,
       subresource: info.subresource,
-    }
+    })
   }
 
   /** From here on, stopping the exchange ends what is under way upstream. */

@@ -21,7 +21,7 @@ import { upstreamHeaders } from '../upstream/request-headers.js'
 import type { Outcome } from '../upstream/response-pump.js'
 import type { ReviewClient } from '../upstream/reviews.js'
 import { tunnel } from '../upstream/tunnel.js'
-import type { Upstream } from '../upstream/upstream.js'
+import type { Route, Upstream } from '../upstream/upstream.js'
 import { answer } from './answer.js'
 import type { Exchange } from './exchange.js'
 import type { InFlight } from './in-flight.js'
@@ -63,30 +63,41 @@ export class RequestHandler {
     if (inFlight.draining) res.shouldKeepAlive = false
     const exchange = understand(req, res, upgrade, this.deps.identityHeaders, this.deps.sink.now())
     inFlight.add(exchange)
-    this.serve(exchange)
-      .catch((err: unknown) => this.panic(exchange, err))
-      .finally(() => {
-        exchange.audit?.end()
-        inFlight.delete(exchange)
-      })
+    void this.run(exchange)
   }
 
+  private async run(exchange: Exchange): Promise<void> {
+    try {
+      await this.serve(exchange)
+    } catch (err) {
+      await this.panic(exchange, err)
+    } finally {
+      exchange.audit?.end()
+      this.deps.inFlight.delete(exchange)
+    }
+  }
+
+  // What follows awaits only what is a promise: mostly the user is known and the backend queues, and each await of a plain
+  // value costs a turn of the microtask queue.
   private async serve(exchange: Exchange): Promise<void> {
     const { policy, sink } = this.deps
     if (exchange.refusal !== undefined) return this.refuse(exchange, exchange.refusal)
-    const authenticated = await this.authenticate(exchange)
-    if (authenticated === undefined) return
+    let authenticated: Authenticated | undefined
+    try {
+      const found = this.deps.authenticator.authenticate(exchange)
+      authenticated = found instanceof Promise ? await found : found
+    } catch (err) {
+      return this.refuse(exchange, this.whyUnauthenticated(exchange, err))
+    }
+    if (authenticated === undefined) return this.refuse(exchange, status.UNAUTHORIZED)
     exchange.authenticated = authenticated
 
     const config = policy.evaluate(authenticated.user, exchange.info)
     this.deps.observeLevel(config.level)
     if (config.level !== 'None') {
-      exchange.audit = new AuditContext(
-        sink,
-        config,
-        exchange.attributes(authenticated.user, exchange.objectRef()),
-      )
-      if (!(await exchange.audit.requestReceived())) {
+      exchange.audit = new AuditContext(sink, config, exchange.attributes(authenticated.user))
+      const stored = exchange.audit.requestReceived()
+      if (!(typeof stored === 'boolean' ? stored : await stored)) {
         this.deps.observeRejected()
         answer(exchange.res, exchange.auditID, status.internalError('failed to store audit event'))
         return
@@ -105,36 +116,23 @@ export class RequestHandler {
         exchange.audit ??
         (config.level === 'None'
           ? undefined
-          : new AuditContext(
-              this.deps.sink,
-              config,
-              exchange.attributes(user ?? NOBODY, exchange.objectRef()),
-            ))
+          : new AuditContext(this.deps.sink, config, exchange.attributes(user ?? NOBODY)))
       await audit?.panic(err)
     } finally {
       answer(exchange.res, exchange.auditID, status.internalError('the proxy failed to serve the request'))
     }
   }
 
-  /** Who is it? Undefined where the request has been answered with an error. */
-  private async authenticate(exchange: Exchange): Promise<Authenticated | undefined> {
-    try {
-      const found = await this.deps.authenticator.authenticate(exchange)
-      if (found !== undefined) return found
-      await this.refuse(exchange, status.UNAUTHORIZED)
-    } catch (err) {
-      if (err instanceof InvalidCredential) {
-        this.deps.log.debug({ auditID: exchange.auditID, reason: err.message }, 'authentication failed')
-        await this.refuse(exchange, status.UNAUTHORIZED)
-      } else if (err instanceof AuthenticationUnavailable) {
-        this.deps.log.error({ auditID: exchange.auditID, reason: err.message }, 'cannot authenticate')
-        await this.refuse(
-          exchange,
-          status.serviceUnavailable('the credential could not be verified: the apiserver did not answer'),
-        )
-      } else throw err
+  /** What a request is answered whose user could not be found out. */
+  private whyUnauthenticated({ auditID }: Exchange, err: unknown): status.StatusError {
+    const { log } = this.deps
+    if (err instanceof InvalidCredential) {
+      log.debug({ auditID, reason: err.message }, 'authentication failed')
+      return status.UNAUTHORIZED
     }
-    return undefined
+    if (!(err instanceof AuthenticationUnavailable)) throw err
+    log.error({ auditID, reason: err.message }, 'cannot authenticate')
+    return status.serviceUnavailable('the credential could not be verified: the apiserver did not answer')
   }
 
   /** k8s.io/apiserver/pkg/endpoints/filters/authn_audit.go WithFailedAuthenticationAudit: one event, ResponseStarted. */
@@ -143,9 +141,8 @@ export class RequestHandler {
     const config = policy.evaluate(undefined, exchange.info)
     this.deps.observeLevel(config.level)
     if (config.level !== 'None') {
-      const objectRef = exchange.objectRef()
-      const audit = new AuditContext(sink, config, exchange.attributes(NOBODY, objectRef))
-      describeAnswer(audit, objectRef !== undefined, error)
+      const audit = new AuditContext(sink, config, exchange.attributes(NOBODY))
+      describeAnswer(audit, exchange.info.isResourceRequest, error)
       await audit.responseStarted()
     }
     answer(exchange.res, exchange.auditID, error)
@@ -167,8 +164,8 @@ export class RequestHandler {
         impersonation = { ...impersonation, target: withOriginalUser(impersonation.target, from.user) }
         authenticated = { user: impersonation.target, passage: 'asserted' }
       }
-      const route = await upstream.route(authenticated)
-      await this.exchange(exchange, route, impersonation, audit)
+      const route = upstream.route(authenticated)
+      await this.exchange(exchange, route instanceof Promise ? await route : route, impersonation, audit)
     } catch (err) {
       const error = statusFor(err)
       if (error === undefined) throw err
@@ -186,7 +183,7 @@ export class RequestHandler {
 
   private async exchange(
     exchange: Exchange,
-    route: Awaited<ReturnType<Upstream['route']>>,
+    route: Route,
     impersonation: Impersonation | undefined,
     audit: AuditContext | undefined,
   ): Promise<void> {
@@ -200,7 +197,7 @@ export class RequestHandler {
             {
               info,
               method: exchange.method,
-              objectRef: exchange.objectRef(),
+              objectRef: exchange.objectRef,
               longRunning,
               impersonation,
               user: exchange.authenticated?.user ?? NOBODY,
@@ -258,10 +255,12 @@ export class RequestHandler {
     const whole = outcome.kind === 'complete'
     observer?.finish({ request: !whole || outcome.requestComplete, response: whole })
     switch (outcome.kind) {
-      case 'complete':
-        await audit?.responseComplete()
+      case 'complete': {
+        const stored = audit?.responseComplete()
+        if (stored instanceof Promise) await stored
         res.end()
         return
+      }
       case 'client-gone':
         audit?.annotate({ [ABORTED]: 'by the client' })
         await audit?.responseComplete()

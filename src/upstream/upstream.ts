@@ -40,13 +40,18 @@ export interface IdentityAsserter {
 export class RequestHeaderAsserter implements IdentityAsserter {
   readonly impersonates = false
 
+  /** A user who was recognised once is one object for many requests. */
+  private readonly headers = new WeakMap<UserInfo, readonly string[]>()
+
   /** @param connections those of now, with the front-proxy certificate */
   constructor(private readonly connections: () => UpstreamConnections) {}
 
   route(user: UserInfo): Route {
+    let added = this.headers.get(user)
+    if (added === undefined) this.headers.set(user, (added = requestHeaderIdentity(user)))
     return {
       connections: this.connections(),
-      added: requestHeaderIdentity(user),
+      added,
       keepAuthorization: false,
       keepImpersonation: true,
     }

@@ -10,6 +10,18 @@ import { readObjectHeader, readPrefixMetadata } from './metadata.js'
 import type { Redactor } from './redact.js'
 import { mayBeStatus, readStatus, STATUS_PREFIX_BYTES } from './status.js'
 
+/** What all captures share. */
+export interface CaptureEnvironment {
+  /** The cap on one body as it comes, as it is decoded, and as it is recorded; in bytes. */
+  readonly maxBodyBytes: number
+  readonly budget: CaptureBudget
+  /** Undefined: bodies are recorded with the credentials in them. */
+  readonly redactor: Redactor | undefined
+  /** A body was left out. */
+  readonly onTruncated: (kind: BodyKind, limit: CaptureLimit) => void
+  readonly converters: Converters
+}
+
 export interface HeldCaptureOptions {
   readonly kind: BodyKind
   readonly wants: CaptureWants
@@ -17,11 +29,6 @@ export interface HeldCaptureOptions {
   readonly encoding: Encoding
   readonly contentEncoding: ContentEncoding
   readonly isPatch: boolean
-  readonly maxBodyBytes: number
-  readonly budget: CaptureBudget
-  readonly redactor: Redactor | undefined
-  readonly onTruncated: (kind: BodyKind, limit: CaptureLimit) => void
-  readonly converters: Converters
 }
 
 const NOTHING: CapturedBody = {}
@@ -29,6 +36,7 @@ const NOTHING: CapturedBody = {}
 /** Holds a body, as much of it as is wanted, and reads it when it has ended. */
 export class HeldCapture implements BodyCapture {
   readonly #options: HeldCaptureOptions
+  readonly #environment: CaptureEnvironment
   readonly #held: HeldBody
   readonly #statusOnly: boolean
   /** Whether chunks are still of interest. */
@@ -37,9 +45,11 @@ export class HeldCapture implements BodyCapture {
   /** A body that is wanted for its Status alone is looked at when so many bytes are held. */
   #lookAt = 1
 
-  constructor(options: HeldCaptureOptions) {
+  constructor(options: HeldCaptureOptions, environment: CaptureEnvironment) {
     this.#options = options
-    const { wants, maxBodyBytes, budget } = options
+    this.#environment = environment
+    const { wants } = options
+    const { maxBodyBytes, budget } = environment
     this.#statusOnly = !wants.object && !wants.metadata
     this.#held = new HeldBody(
       this.#statusOnly ? Math.min(STATUS_PREFIX_BYTES, maxBodyBytes) : maxBodyBytes,
@@ -84,8 +94,8 @@ export class HeldCapture implements BodyCapture {
   }
 
   #read(): CapturedBody {
-    const { wants, encoding, contentEncoding, isPatch, converters, maxBodyBytes, redactor, ref } =
-      this.#options
+    const { wants, encoding, contentEncoding, isPatch, ref } = this.#options
+    const { converters, maxBodyBytes, redactor } = this.#environment
     const body = this.#decode(this.#held.concat(), contentEncoding)
     if (body === 'too large') return this.#leaveOut('body')
     if (body === undefined) return this.#unread(contentEncoding)
@@ -106,7 +116,7 @@ export class HeldCapture implements BodyCapture {
   /** The body as it was before it was compressed; undefined where it is broken. */
   #decode(body: Buffer, encoding: ContentEncoding): Buffer | 'too large' | undefined {
     try {
-      return decodeContent(body, encoding, this.#options.maxBodyBytes)
+      return decodeContent(body, encoding, this.#environment.maxBodyBytes)
     } catch (err) {
       return err instanceof BodyTooLargeError ? 'too large' : undefined
     }
@@ -131,14 +141,17 @@ export class HeldCapture implements BodyCapture {
   }
 
   #status(json: string): ResponseStatus | undefined {
-    const { redactor, ref } = this.#options
+    const { redactor } = this.#environment
     const status = readStatus(json)
-    return status !== undefined && redactor !== undefined ? redactor.redactStatus(status, ref) : status
+    return status !== undefined && redactor !== undefined
+      ? redactor.redactStatus(status, this.#options.ref)
+      : status
   }
 
   /** `limit` leaves the body out. Where the object was wanted the event says so. */
   #leaveOut(limit: CaptureLimit): CapturedBody {
-    const { wants, kind, onTruncated, maxBodyBytes, budget } = this.#options
+    const { wants, kind } = this.#options
+    const { onTruncated, maxBodyBytes, budget } = this.#environment
     if (!wants.object) return NOTHING
     onTruncated(kind, limit)
     return { annotations: truncatedAnnotations(kind, limit, limit === 'body' ? maxBodyBytes : budget.limit) }

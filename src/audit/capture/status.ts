@@ -8,6 +8,8 @@ import type { Encoding } from './media-type.js'
 /** How much of a response's body is read in search of a Status, in bytes. */
 export const STATUS_PREFIX_BYTES = 65536
 
+/** The kind of most objects is within so many bytes. */
+const KIND_BYTES = 256
 /** So many compressed bytes tell whether it is a Status; they decode to half a megabyte at most. */
 const COMPRESSED_PREFIX_BYTES = 512
 const MAX_DEFLATE_RATIO = 1032
@@ -30,7 +32,9 @@ export function mayBeStatus(prefix: Buffer, encoding: Encoding, contentEncoding:
   }
   switch (encoding) {
     case 'json': {
-      const kind = kindOfPrefix(prefix.toString('latin1'))
+      // kube-apiserver writes the kind first.
+      const kind =
+        kindOfPrefix(prefix.toString('latin1', 0, KIND_BYTES)) ?? kindOfPrefix(prefix.toString('latin1'))
       return kind === undefined || kind === 'Status'
     }
     case 'yaml': {

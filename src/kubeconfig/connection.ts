@@ -24,6 +24,8 @@ export interface Credentials {
    * one; where it has been replaced in the meantime, nothing is done.
    */
   invalidate(refused?: string): void
+  /** Those that are read again when they are due; who wants a change at once watches them. */
+  readonly files: readonly string[]
   /** Ends an exec plugin that is running. Nothing is asked afterwards. */
   close(): void
 }

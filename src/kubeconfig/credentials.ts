@@ -18,6 +18,7 @@ export type Clock = () => number
 /** No credentials at all: anonymous. */
 export const NO_CREDENTIALS: Credentials = {
   certificateVersion: 0,
+  files: [],
   clientCertificate: () => Promise.resolve(undefined),
   authorization: () => Promise.resolve(undefined),
   invalidate: () => {},
@@ -40,6 +41,7 @@ export function combineCredentials(certificate: Credentials, authorization: Cred
     get certificateVersion() {
       return certificate.certificateVersion
     },
+    files: certificate === authorization ? certificate.files : [...certificate.files, ...authorization.files],
     clientCertificate: () => certificate.clientCertificate(),
     authorization: () => authorization.authorization(),
     invalidate(refused) {
@@ -94,6 +96,7 @@ export function tokenFile(file: string, where: string, log: Logger, now: Clock =
   }
   return {
     ...NO_CREDENTIALS,
+    files: [file],
     async authorization() {
       if (now() >= readAgainAt) await (reading ??= read())
       return `Bearer ${token}`
@@ -132,6 +135,7 @@ export function certificateFiles(
   let readAgainAt = now() + CERTIFICATE_PERIOD
   return {
     ...NO_CREDENTIALS,
+    files: [cert, key].flatMap((source) => ('file' in source ? [source.file] : [])),
     get certificateVersion() {
       return version
     },

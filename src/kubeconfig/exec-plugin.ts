@@ -50,6 +50,7 @@ interface ExecResult {
  * it fails, without what looks like a secret.
  */
 export class ExecPlugin implements Credentials {
+  readonly files = []
   readonly #config: ExecConfig
   readonly #log: Logger
   readonly #now: Clock

@@ -94,7 +94,12 @@ export async function newProxyParts(
     readyChecks.push({ name: `audit-backend-${plugin}`, check: () => delivery.problem() })
     return delivery
   }
-  const backend = await newAuditBackend(audit, { log, metrics, health })
+  const backend = await newAuditBackend(audit, {
+    log,
+    metrics,
+    health,
+    onReloadable: (reloadable) => reloader.add([reloadable]),
+  })
   const sinks = newSinks(audit, { policy, backend, cluster: connections.own, metrics, log })
   reloader.add(sinks?.reloadables ?? [])
   const check: PermissionCheck = {

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import { ConfigError, errorMessage } from '../../errors.js'
-import { loadKubeconfig } from '../../kubeconfig/load.js'
+import type { Reloadable } from '../../live/reloadable.js'
 import { RateLimitedLog } from '../../rate-limited-log.js'
 import { encodeLegacy } from '../encode-legacy.js'
 import { newEventEncoder } from '../encode.js'
@@ -10,6 +10,7 @@ import type { Backend } from './backend.js'
 import { IgnoreErrorsBackend } from './blocking.js'
 import { BUFFERED_PLUGIN, BufferedBackend } from './buffered.js'
 import { watchOutput, type DeliveryHealth } from './delivery-health.js'
+import { LiveWebhookClient } from './live-webhook-client.js'
 import { Backups } from './log-backups.js'
 import { LogFile } from './log-file.js'
 import { standardOutput, type LogOutput } from './log-output.js'
@@ -21,7 +22,6 @@ import { newSpooledWebhookBackend } from './spooled-webhook.js'
 import { TokenBucket } from '../../token-bucket.js'
 import { TRUNCATE_PLUGIN, TruncateBackend } from './truncate.js'
 import { union } from './union.js'
-import { WebhookClient } from './webhook-client.js'
 import { WEBHOOK_PLUGIN } from './webhook-delivery.js'
 import { newWebhookBackend } from './webhook.js'
 
@@ -30,6 +30,8 @@ export interface AuditBackendDeps {
   readonly metrics: AuditMetrics
   /** The health of the plugin `log` or `webhook`, which the backend keeps up to date. */
   readonly health?: (plugin: string) => DeliveryHealth
+  /** Told what of the backend is made of files and can be made again. */
+  readonly onReloadable?: (reloadable: Reloadable) => void
 }
 
 interface Deps extends AuditBackendDeps {
@@ -96,9 +98,10 @@ async function newWebhook(options: AuditWebhookOptions, deps: Deps): Promise<Bac
   const encode: Encode = newEventEncoder(version)
   const problems = new PluginErrors(WEBHOOK_PLUGIN, metrics, deps.problems)
   const health = deps.health?.(WEBHOOK_PLUGIN)
-  const client = new WebhookClient(loadKubeconfig(configFile, { log }), {
+  const client = new LiveWebhookClient(configFile, log, {
     onAttempt: (attempt) => (attempt.delivered ? health?.succeeded() : health?.failed(attempt.reason)),
   })
+  deps.onReloadable?.(client)
   const webhookDeps = { client, encode, problems, metrics }
   if (spool.directory === '') {
     const webhook = newWebhookBackend({ initialBackoff }, webhookDeps)

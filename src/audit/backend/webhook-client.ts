@@ -33,8 +33,23 @@ const MAX_RESPONSE_BYTES = 64 * 1024
 /** A Retry-After of more than this is taken for a mistake, and for this. */
 const MAX_RETRY_AFTER = 60_000
 
-/** The receiver that a kubeconfig names: posts event lists to it, one attempt each. */
-export class WebhookClient {
+/** Posts event lists to a receiver, one attempt each. */
+export interface EventListClient {
+  /** Where the next list goes, for messages. */
+  readonly url: string
+  /**
+   * One POST. Any status but 2xx, a response that is cut off and whatever keeps one from coming is a failure. Never
+   * rejects.
+   *
+   * @param abandon ends the attempt early
+   */
+  send(body: EventListBody, abandon: AbortSignal): Promise<Attempt>
+  /** Cuts what is still open. */
+  close(): Promise<void>
+}
+
+/** The client of one receiver, that of a connection which does not change. */
+export class WebhookClient implements EventListClient {
   readonly #connection: ClusterConnection
   readonly #pool: Dispatcher
   readonly #timeout: number
@@ -55,25 +70,17 @@ export class WebhookClient {
     this.#path = `${connection.server.pathname}?timeout=${this.#timeout / 1000}s`
   }
 
-  /** Where the events go, for messages. */
   get url(): string {
     const { server } = this.#connection
     return server.origin + server.pathname
   }
 
-  /**
-   * One POST. Any status but 2xx, a response that is cut off and whatever keeps one from coming is a failure. Never
-   * rejects.
-   *
-   * @param abandon ends the attempt early
-   */
   async send(body: EventListBody, abandon: AbortSignal): Promise<Attempt> {
     const attempt = await this.#attempt(body, abandon)
     if (!abandon.aborted) this.#onAttempt?.(attempt)
     return attempt
   }
 
-  /** Cuts what is still open. */
   async close(): Promise<void> {
     this.#connection.credentials.close()
     await this.#pool.destroy()

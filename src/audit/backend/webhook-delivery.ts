@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { encodeEventListBody } from './webhook-body.js'
-import type { WebhookClient } from './webhook-client.js'
+import type { EventListClient } from './webhook-client.js'
 import type { DeliveryMetrics, Problems } from './webhook-reporter.js'
 
 /** For metrics and messages: k8s.io/apiserver/plugin/pkg/audit/webhook PluginName. */
@@ -44,14 +44,14 @@ interface Progress {
  * (k8s.io/apiserver/plugin/pkg/audit/webhook/webhook.go retryOnError).
  */
 export class WebhookDelivery {
-  readonly #client: WebhookClient
+  readonly #client: EventListClient
   readonly #backoff: Backoff
   readonly #problems: Pick<Problems, 'trouble'>
   readonly #metrics: DeliveryMetrics
   #failing = 0
 
   constructor(
-    client: WebhookClient,
+    client: EventListClient,
     backoff: Backoff,
     problems: Pick<Problems, 'trouble'>,
     metrics: DeliveryMetrics,
@@ -71,7 +71,7 @@ export class WebhookDelivery {
    * Never rejects.
    *
    * @param lines events as newEventEncoder has them
-   * @returns how many of them, from the first on, the receiver has; and why it has no more
+   * @returns how many of them, from the first on, the receiver has; and why it has no more, the receiver's URL first
    */
   async deliver(
     lines: readonly Buffer[],
@@ -116,18 +116,20 @@ export class WebhookDelivery {
       // Made anew for each attempt: while one waits for hours, its events are in memory only once.
       const body = encodeEventListBody(lines)
       const start = performance.now()
+      const { url } = this.#client
       const result = await this.#client.send(body, abandon)
       this.#metrics.observeDelivery(WEBHOOK_PLUGIN, (performance.now() - start) / 1000)
       if (result.delivered) {
         this.#setFailing(progress, false)
         return { delivered: body.events, reason: '', tooLarge: false }
       }
-      const { reason, status, retryAfter = 0 } = result
+      const { status, retryAfter = 0 } = result
+      const reason = `${url}: ${result.reason}`
       if (status === 413 && body.events > 1) return { delivered: 0, reason, tooLarge: true }
       this.#setFailing(progress, true)
       onFailure?.()
       if (attempt >= attempts || stopRetrying.aborted) return { delivered: 0, reason, tooLarge: false }
-      this.#problems.trouble('cannot deliver, will try again', `${this.#client.url}: ${reason}`)
+      this.#problems.trouble('cannot deliver, will try again', reason)
       const wait = Math.max(base * (1 + Math.random() * JITTER), retryAfter)
       await sleep(Math.min(wait, MAX_SLEEP), undefined, { signal: stopRetrying }).catch(() => {})
       if (stopRetrying.aborted) return { delivered: 0, reason, tooLarge: false }

@@ -1,6 +1,6 @@
 import type { Event } from '../event.js'
 import type { Backend } from './backend.js'
-import type { WebhookClient } from './webhook-client.js'
+import type { EventListClient } from './webhook-client.js'
 import { ATTEMPTS, WEBHOOK_PLUGIN, WebhookDelivery } from './webhook-delivery.js'
 import type { DeliveryMetrics, Problems } from './webhook-reporter.js'
 
@@ -11,7 +11,7 @@ export interface WebhookOptions {
 
 export interface WebhookDeps {
   /** Closed with the backend. */
-  readonly client: WebhookClient
+  readonly client: EventListClient
   /** An event as one line of JSON: newEventEncoder in the version that the receiver is to get. */
   readonly encode: (event: Event) => string
   readonly problems: Problems
@@ -59,11 +59,11 @@ class WebhookBackend implements Backend {
 
   async #deliver(events: readonly Event[]): Promise<boolean> {
     if (events.length === 0) return true
-    const { client, encode, problems } = this.#deps
+    const { encode, problems } = this.#deps
     const lines = events.map((event) => Buffer.from(encode(event)))
     const { delivered, reason } = await this.#delivery.deliver(lines, this.#signals)
     if (delivered === events.length) return true
-    problems.failed(events.length - delivered, `${client.url}: ${reason}`)
+    problems.failed(events.length - delivered, reason)
     return false
   }
 }

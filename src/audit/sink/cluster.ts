@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Dispatcher } from 'undici'
 import type { Logger } from 'pino'
 import { errorMessage } from '../../errors.js'
+import { systemTimers, type Timers } from '../../timers.js'
 import type { ReviewClient } from '../../upstream/reviews.js'
 import { parseAuditSink, type AuditSink } from './audit-sink.js'
 import type { DynamicBackend } from './dynamic.js'
@@ -18,10 +18,10 @@ const ANSWER_TIMEOUT = 30_000
 const WATCH_SECONDS = 300
 /** Milliseconds: a watch without events that ends sooner is a failure (k8s.io/client-go/tools/cache/reflector.go). */
 const SHORT_WATCH = 1000
-/** Milliseconds until the next attempt: where the cluster has no AuditSinks yet, and after failures, first and at most. */
-const ABSENT_WAIT = 5000
-const FIRST_WAIT = 1000
-const MAX_WAIT = 30_000
+/** Milliseconds until the next attempt after a failure. */
+const FAILED_WAIT = { first: 1000, most: 30_000 }
+/** And where the cluster has no AuditSinks: many never will, others get them right after the proxy has been started. */
+const ABSENT_WAIT = { first: 5000, most: 60_000 }
 
 /** The apiserver's answer says that what was known is out of date. */
 class Outdated extends Error {}
@@ -36,15 +36,17 @@ export class ClusterSinks {
   readonly #client: ReviewClient
   readonly #backend: DynamicBackend
   readonly #log: Logger
+  readonly #timers: Timers
   readonly #stop = new AbortController()
   #running: Promise<void> | undefined
   #problem: string | undefined
 
   /** @param client with the proxy's own credentials */
-  constructor(client: ReviewClient, backend: DynamicBackend, log: Logger) {
+  constructor(client: ReviewClient, backend: DynamicBackend, log: Logger, timers: Timers = systemTimers) {
     this.#client = client
     this.#backend = backend
     this.#log = log
+    this.#timers = timers
   }
 
   start(): void {
@@ -58,24 +60,27 @@ export class ClusterSinks {
 
   async #run(): Promise<void> {
     const { signal } = this.#stop
-    let wait = FIRST_WAIT
+    let failed = FAILED_WAIT.first
+    let absent = ABSENT_WAIT.first
     while (!signal.aborted) {
       try {
         let version = await this.#list()
         this.#say(undefined)
-        wait = FIRST_WAIT
+        failed = FAILED_WAIT.first
+        absent = ABSENT_WAIT.first
         while (!signal.aborted) version = await this.#watch(version)
       } catch (err) {
         if (signal.aborted) return
-        if (err instanceof Outdated) await this.#sleep(FIRST_WAIT)
+        if (err instanceof Outdated) await this.#sleep(FAILED_WAIT.first)
         else if (err instanceof Absent) {
           this.#backend.setAll(SOURCE, [])
           this.#say('the cluster has no resource auditsinks.auditregistration.k8s.io')
-          await this.#sleep(ABSENT_WAIT)
+          await this.#sleep(absent)
+          absent = Math.min(absent * 2, ABSENT_WAIT.most)
         } else {
           this.#say(errorMessage(err))
-          await this.#sleep(wait)
-          wait = Math.min(wait * 2, MAX_WAIT)
+          await this.#sleep(failed)
+          failed = Math.min(failed * 2, FAILED_WAIT.most)
         }
       }
     }
@@ -192,8 +197,17 @@ export class ClusterSinks {
     else this.#log.warn(`audit sinks of the cluster cannot be watched: ${problem}`)
   }
 
-  async #sleep(ms: number): Promise<void> {
-    await sleep(ms, undefined, { signal: this.#stop.signal }).catch(() => {})
+  #sleep(ms: number): Promise<void> {
+    const { signal } = this.#stop
+    return new Promise((resolve) => {
+      const wake = () => {
+        timer.cancel()
+        signal.removeEventListener('abort', wake)
+        resolve()
+      }
+      const timer = this.#timers.after(ms, wake, true)
+      signal.addEventListener('abort', wake, { once: true })
+    })
   }
 }
 

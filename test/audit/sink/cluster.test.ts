@@ -2,9 +2,11 @@ import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Pool } from 'undici'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { ClusterSinks } from '../../../src/audit/sink/cluster.js'
 import { DynamicBackend } from '../../../src/audit/sink/dynamic.js'
+import { systemTimers, type Timers } from '../../../src/timers.js'
+import { ManualTimers } from '../../support/audit.js'
 import { sinkManifest } from '../../support/audit-sink.js'
 import { memoryLog } from '../../support/log.js'
 import { Watch } from '../../support/watch.js'
@@ -17,30 +19,26 @@ const object = (name: string, resourceVersion: string, stages = ['ResponseComple
   return { ...sink, metadata: { ...sink.metadata, resourceVersion } }
 }
 
-await t.test('sinks follow the list and the watch of the cluster', async (t) => {
-  const changes = new Watch()
-  const asked: URL[] = []
-  let list = { metadata: { resourceVersion: '10' }, items: [object('a', '9'), object('b', '8')] }
-  let watch: ServerResponse | undefined
+/** What follows a cluster that answers so. */
+async function start(
+  t: Test,
+  changes: Watch,
+  answer: (url: URL, res: ServerResponse) => void,
+  timers: Timers = systemTimers,
+) {
   const server = createServer((req, res) => {
-    const url = new URL(req.url ?? '', 'http://host')
-    asked.push(url)
-    if (url.searchParams.has('watch')) {
-      res.writeHead(200).flushHeaders()
-      watch = res
-    } else res.end(JSON.stringify(list))
+    answer(new URL(req.url ?? '', 'http://host'), res)
     changes.changed()
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const dispatcher = new Pool(origin)
-
-  let names: string[] = []
   const { log, lines } = memoryLog()
+  const known: { names: string[] } = { names: [] }
   const backend = new DynamicBackend(
     ({ name }) => ({ name, processEvents: () => true, shutdown: () => Promise.resolve() }),
     (sinks) => {
-      names = sinks.map(({ name }) => name).sort()
+      known.names = sinks.map(({ name }) => name).sort()
       changes.changed()
     },
     log,
@@ -55,12 +53,28 @@ await t.test('sinks follow the list and the watch of the cluster', async (t) => 
     authorization: () => Promise.resolve(undefined),
     invalidate: () => undefined,
   }
-  const sinks = new ClusterSinks(client, backend, log)
+  const sinks = new ClusterSinks(client, backend, log, timers)
   t.teardown(async () => {
     await sinks.close()
     await backend.shutdown(never)
     await dispatcher.destroy()
     server.close()
+  })
+  sinks.start()
+  return { known, lines }
+}
+
+await t.test('sinks follow the list and the watch of the cluster', async (t) => {
+  const changes = new Watch()
+  const asked: URL[] = []
+  let list = { metadata: { resourceVersion: '10' }, items: [object('a', '9'), object('b', '8')] }
+  let watch: ServerResponse | undefined
+  const { known, lines } = await start(t, changes, (url, res) => {
+    asked.push(url)
+    if (url.searchParams.has('watch')) {
+      res.writeHead(200).flushHeaders()
+      watch = res
+    } else res.end(JSON.stringify(list))
   })
   const watching = async (from: string): Promise<ServerResponse> => {
     const isFrom = () => asked.at(-1)?.searchParams.get('resourceVersion') === from && watch !== undefined
@@ -72,36 +86,84 @@ await t.test('sinks follow the list and the watch of the cluster', async (t) => 
   const send = (res: ServerResponse, type: string, object: object) =>
     res.write(`${JSON.stringify({ type, object })}\n`)
 
-  sinks.start()
   let open = await watching('10')
-  t.strictSame(names, ['a', 'b'])
+  t.strictSame(known.names, ['a', 'b'])
   t.strictSame(
     asked.map(({ pathname }) => pathname),
     Array(2).fill('/prefix/apis/auditregistration.k8s.io/v1alpha1/auditsinks'),
   )
   send(open, 'ADDED', object('c', '11'))
-  await changes.until(() => names.includes('c'))
+  await changes.until(() => known.names.includes('c'))
   send(open, 'DELETED', object('b', '12'))
-  await changes.until(() => !names.includes('b'))
+  await changes.until(() => !known.names.includes('b'))
   send(open, 'MODIFIED', object('a', '13', []))
   send(open, 'BOOKMARK', { metadata: { resourceVersion: '20' } })
   open.end()
 
   open = await watching('20')
-  t.strictSame(names, ['a', 'c'], 'one that cannot be used any more stays as it was')
+  t.strictSame(known.names, ['a', 'c'], 'one that cannot be used any more stays as it was')
   t.match(lines.find(({ level }) => level === 50)?.['msg'], 'auditsink a: spec.policy.stages')
 
   list = { metadata: { resourceVersion: '31' }, items: [object('a', '13', []), object('d', '30')] }
   send(open, 'ERROR', { code: 410, message: 'too old resource version' })
   open = await watching('31')
-  t.strictSame(names, ['a', 'd'], 'what was missed comes with a new list')
+  t.strictSame(known.names, ['a', 'd'], 'what was missed comes with a new list')
 
   open.end('{"type": "ADDED", "obj')
   await changes.until(() => asked.at(-1)?.searchParams.has('watch') === false)
   await watching('31')
-  t.strictSame(names, ['a', 'd'], 'and so after an answer that makes no sense')
+  t.strictSame(known.names, ['a', 'd'], 'and so after an answer that makes no sense')
   t.match(
     lines.find(({ level }) => level === 40),
     { msg: /^audit sinks of the cluster cannot be watched: / },
   )
+})
+
+/** Says how long somebody waits. */
+class RecordedTimers extends ManualTimers {
+  readonly waits: number[] = []
+
+  constructor(private readonly changes: Watch) {
+    super()
+  }
+
+  override after(ms: number, f: () => void) {
+    this.waits.push(ms)
+    const timer = super.after(ms, f)
+    this.changes.changed()
+    return timer
+  }
+}
+
+await t.test('a cluster without the resource is asked ever more seldom', async (t) => {
+  const changes = new Watch()
+  const timers = new RecordedTimers(changes)
+  let installed = false
+  let watch: ServerResponse | undefined
+  const answer = (url: URL, res: ServerResponse) => {
+    if (!installed) res.writeHead(404).end('404 page not found')
+    else if (url.searchParams.has('watch')) {
+      res.writeHead(200).flushHeaders()
+      watch = res
+    } else res.end(JSON.stringify({ metadata: { resourceVersion: '10' }, items: [object('a', '9')] }))
+  }
+  const { known, lines } = await start(t, changes, answer, timers)
+  const waits = [5000, 10_000, 20_000, 40_000, 60_000, 60_000, 60_000]
+  for (const [i, wait] of waits.entries()) {
+    await changes.until(() => timers.waits.length === i + 1)
+    t.equal(timers.waits[i], wait)
+    installed = i === waits.length - 1
+    timers.advance(wait)
+  }
+  await changes.until(() => watch !== undefined)
+  t.strictSame(known.names, ['a'], 'the next time it has it')
+  t.equal(lines.filter(({ level }) => level === 40).length, 1, 'one line says that there is none')
+
+  installed = false
+  watch?.end(`${JSON.stringify({ type: 'ERROR', object: { code: 410 } })}\n`)
+  await changes.until(() => timers.waits.length === waits.length + 1)
+  timers.advance(1000)
+  await changes.until(() => timers.waits.length === waits.length + 2)
+  t.strictSame(timers.waits.slice(waits.length), [1000, 5000], 'a resource that was there may come back soon')
+  t.strictSame(known.names, [])
 })

@@ -71,32 +71,52 @@ function needs({ options, impersonates, own, reviews }: PermissionCheck): Need[]
         'bearer tokens that are not verified here are looked up by SelfSubjectReview, which needs Kubernetes 1.28, and are refused with 503 on older ones',
     },
   ]
-  const asserts = options.clientCAFile !== undefined || options.requestHeader.clientCAFile !== undefined
-  if (!impersonates || !asserts) return list
+  const fromFrontProxies = options.requestHeader.clientCAFile !== undefined
+  if (!impersonates || (options.clientCAFile === undefined && !fromFrontProxies)) return list
   list.push({
     client: reviews,
     access: { verb: 'create', group: 'authorization.k8s.io', resource: 'subjectaccessreviews' },
     otherwise: 'users of client certificates who impersonate get 503',
   })
-  const refused = 'users of client certificates get 403 from the apiserver'
-  for (const resource of ['users', 'groups']) {
-    list.push({ client: own, access: { verb: 'impersonate', group: '', resource }, otherwise: refused })
-  }
-  const extras = [
-    ...(options.clientCertificateCredentialID ? ['authentication.kubernetes.io/credential-id'] : []),
-    ...['user', 'groups'].map((part) => `kube-audit-proxy.io/original-${part}`),
-  ]
-  for (const subresource of extras) {
-    const access = {
-      verb: 'impersonate',
-      group: 'authentication.k8s.io',
-      resource: 'userextras',
-      subresource,
+  for (const [who, things] of Object.entries(impersonated(options, fromFrontProxies))) {
+    for (const [group, resource, subresource] of things) {
+      const access = {
+        verb: 'impersonate',
+        group,
+        resource,
+        ...(subresource !== undefined && { subresource }),
+      }
+      list.push({ client: own, access, otherwise: `${who} get 403 from the apiserver` })
     }
-    const otherwise = subresource.startsWith('kube-')
-      ? 'users of client certificates who impersonate get 403 from the apiserver'
-      : refused
-    list.push({ client: own, access, otherwise })
   }
   return list
+}
+
+type Impersonated = readonly [group: string, resource: string, subresource?: string]
+
+/** What the proxy impersonates (identity.ts impersonationIdentity), by those who need it. */
+function impersonated(
+  options: AuthenticationOptions,
+  fromFrontProxies: boolean,
+): Record<string, readonly Impersonated[]> {
+  const group = 'authentication.k8s.io'
+  const extra = (key: string): Impersonated => [group, 'userextras', key]
+  const original = (part: string): Impersonated => extra(`kube-audit-proxy.io/original-${part}`)
+  const uids: Impersonated = [group, 'uids']
+  return {
+    'users of client certificates': [
+      ['', 'users'],
+      ['', 'groups'],
+      ...(options.clientCertificateCredentialID ? [extra('authentication.kubernetes.io/credential-id')] : []),
+    ],
+    'users of client certificates who impersonate': [original('user'), original('groups')],
+    'users of client certificates who impersonate a service account': [['', 'serviceaccounts']],
+    // A certificate has no uid, but a front proxy may name one.
+    ...(fromFrontProxies
+      ? {
+          'users with a uid, or who impersonate one,': [uids],
+          'users with a uid who impersonate': [original('uid')],
+        }
+      : { 'users of client certificates who impersonate a uid': [uids] }),
+  }
 }

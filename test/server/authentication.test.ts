@@ -419,10 +419,49 @@ await t.test('what the flags amount to', async (t) => {
     'create subjectaccessreviews.authorization.k8s.io',
     'impersonate users',
     'impersonate groups',
+    'impersonate serviceaccounts',
+    'impersonate uids.authentication.k8s.io',
     'impersonate userextras/kube-audit-proxy.io/original-user.authentication.k8s.io',
   ]) {
     await little.proxy.logged(`may not ${what}:`)
   }
+  t.notOk(
+    little.proxy.logLines.some((line) => line.includes('original-uid')),
+    'certificates have none',
+  )
+
+  const behind = await StandIn.start({
+    ...ok,
+    identity: 'impersonation',
+    mayI: ({ resource, subresource }) =>
+      resource !== 'uids' && subresource !== 'kube-audit-proxy.io/original-uid' && resource !== '*',
+    fileFlags: (s) => [`--requestheader-client-ca-file=${s.frontProxyCA.certFile}`],
+  })
+  t.teardown(() => behind.stop())
+  await behind.proxy.logged('original-uid')
+  t.strictSame(
+    behind.proxy.logLines
+      .map((line) => JSON.parse(line) as { level: string; msg: string })
+      .filter(({ level }) => level === 'warn')
+      .map(({ msg }) => msg),
+    [
+      'the identity of the kubeconfig may not impersonate uids.authentication.k8s.io: users with a uid, or who impersonate one, get 403 from the apiserver',
+      'the identity of the kubeconfig may not impersonate userextras/kube-audit-proxy.io/original-uid.authentication.k8s.io: users with a uid who impersonate get 403 from the apiserver',
+    ],
+  )
+})
+
+await t.test('a uid that a front proxy names is impersonated', async (t) => {
+  const standIn = await StandIn.start({
+    ...ok,
+    identity: 'impersonation',
+    fileFlags: (s) => [`--requestheader-client-ca-file=${s.frontProxyCA.certFile}`],
+  })
+  t.teardown(() => standIn.stop())
+  const frontProxy = standIn.pki.issue(standIn.frontProxyCA, { name: 'front', cn: 'front', usage: 'client' })
+  const { seen } = await ask(standIn, { 'x-remote-user': 'zoe', 'x-remote-uid': '42' }, frontProxy)
+  t.equal(seen?.headers['impersonate-user'], 'zoe')
+  t.equal(seen?.headers['impersonate-uid'], '42', 'so the permission is needed')
 })
 
 await t.test('--authentication-config', async (t) => {

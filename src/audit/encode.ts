@@ -43,16 +43,6 @@ export function newEventEncoder(version: EventVersion): (event: Event) => string
   }
 }
 
-/**
- * What the webhook posts: an EventList of events that newEventEncoder's encoders made in the same version. Its items carry neither
- * kind nor apiVersion, because kube-apiserver's encoder gives these to the outermost object alone.
- */
-export function encodeEventList(lines: readonly string[], version: EventVersion): string {
-  const prefix = eventPrefix(version)
-  const items = lines.map((line) => '{' + line.slice(prefix.length))
-  return `{"kind":"EventList","apiVersion":"${version}","metadata":{},"items":[${items.join(',')}]}`
-}
-
 function eventPrefix(version: EventVersion): string {
   return `{"kind":"Event","apiVersion":"${version}",`
 }

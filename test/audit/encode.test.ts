@@ -1,12 +1,7 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
-import {
-  EVENT_VERSIONS,
-  encodeEventList,
-  newEventEncoder,
-  type EventVersion,
-} from '../../src/audit/encode.js'
+import { newEventEncoder, type EventVersion } from '../../src/audit/encode.js'
 import type { Event } from '../../src/audit/event.js'
 
 /** Events that a kube-apiserver 1.20 logged, one of each shape. */
@@ -207,23 +202,5 @@ void t.test('any strings give one line of UTF-8 that reads back', async () => {
       )
     }),
     { numRuns: 500 },
-  )
-})
-
-void t.test('an EventList for each version', async (t) => {
-  for (const version of EVENT_VERSIONS) {
-    const lines = [encodeEvent(EVENT, version), encodeEvent(FULL, version)]
-    const list = parse(encodeEventList(lines, version))
-    t.strictSame(Object.keys(list), ['kind', 'apiVersion', 'metadata', 'items'])
-    t.match(list, { kind: 'EventList', apiVersion: version, metadata: {} })
-    const items = lines.map((line) => {
-      const { kind: _kind, apiVersion: _version, ...item } = parse(line)
-      return item
-    })
-    t.strictSame(list.items, items)
-  }
-  t.equal(
-    encodeEventList([], 'audit.k8s.io/v1'),
-    '{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":[]}',
   )
 })

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pino } from 'pino'
-import { newEventEncoder } from '../../src/audit/encode.js'
+import { newEventEncoder, type EventVersion } from '../../src/audit/encode.js'
 import type { Event } from '../../src/audit/event.js'
 import { WebhookClient, type WebhookClientOptions } from '../../src/audit/backend/webhook-client.js'
 import type { DeliveryMetrics, Problems } from '../../src/audit/backend/webhook-reporter.js'
@@ -29,6 +29,15 @@ export function auditEvent(auditID: string | number, fields: Partial<Event> = {}
 
 export function auditEvents(from: number, to: number): Event[] {
   return Array.from({ length: to - from }, (_, i) => auditEvent(from + i))
+}
+
+/** What kube-apiserver's webhook would post of them: items without kind and apiVersion, which only the list has. */
+export function eventList(events: readonly Event[], version: EventVersion = 'audit.k8s.io/v1'): string {
+  const items = events.map((event) => {
+    const line = newEventEncoder(version)(event)
+    return `{${line.slice(`{"kind":"Event","apiVersion":"${version}",`.length)}`
+  })
+  return `{"kind":"EventList","apiVersion":"${version}","metadata":{},"items":[${items.join(',')}]}`
 }
 
 /** Keeps what a backend reports. */

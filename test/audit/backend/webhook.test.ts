@@ -1,7 +1,6 @@
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { encodeEventList, newEventEncoder } from '../../../src/audit/encode.js'
 import { parseRetryAfter, type WebhookClientOptions } from '../../../src/audit/backend/webhook-client.js'
 import { newWebhookBackend } from '../../../src/audit/backend/webhook.js'
 import { PKI } from '../../support/pki.js'
@@ -18,6 +17,7 @@ import {
   auditEvent,
   auditEvents,
   base64,
+  eventList,
   never,
   RecordedProblems,
   webhookDeps,
@@ -63,8 +63,7 @@ void t.test('posts an EventList as kube-apiserver does', async (t) => {
   t.match(request, { method: 'POST', path: '/audit?timeout=30s' })
   t.match(request?.headers, { 'content-type': 'application/json', accept: 'application/json, */*' })
   t.equal(request?.headers.authorization, undefined)
-  const lines = events.map(newEventEncoder('audit.k8s.io/v1'))
-  t.equal(request?.body, encodeEventList(lines, 'audit.k8s.io/v1'))
+  t.equal(request?.body, eventList(events))
   t.equal(request?.headers['content-length'], String(Buffer.byteLength(request?.body ?? '')))
   t.equal(receiver.requests.length, 1)
   t.strictSame(report.messages, [])
@@ -79,8 +78,7 @@ void t.test('large batches arrive whole', async (t) => {
     auditEvent(400, { requestObject }),
   ]
   t.equal(await backend.processEvents(events), true)
-  const lines = events.map(newEventEncoder('audit.k8s.io/v1'))
-  t.equal(receiver.requests[0]?.body, encodeEventList(lines, 'audit.k8s.io/v1'))
+  t.equal(receiver.requests[0]?.body, eventList(events))
 })
 
 void t.test('whatever fails is tried again', async (t) => {

@@ -3,25 +3,14 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
+import { everythingAt } from '../support/audit-policy.js'
 import { TestCluster } from '../support/cluster.js'
 import { certificate, ClusterProxy, grant } from '../support/cluster-proxy.js'
 import { compareLogs } from '../support/compare-logs.js'
 import { kubectls, runKubectl, type KubectlResult } from '../support/kubectl.js'
 
-/** Everything, bodies too, but for what the apiserver does for itself and what the proxy asks of it. */
-const POLICY = `
-apiVersion: audit.k8s.io/v1
-kind: Policy
-rules:
-- level: None
-  users: ["system:apiserver"]
-- level: None
-  users: ["kube-audit-proxy"]
-  resources:
-  - {group: authentication.k8s.io, resources: [tokenreviews]}
-  - {group: authorization.k8s.io, resources: [subjectaccessreviews]}
-- level: RequestResponse
-`
+/** Bodies too. */
+const POLICY = everythingAt('RequestResponse')
 
 // Clusters are started and used, one after the other.
 t.setTimeout(600_000)

@@ -1,25 +1,13 @@
 import { createHash, createPublicKey } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { everythingAt } from '../audit-policy.js'
 import type { CA, Issued, PKI } from '../pki.js'
 import { ProxyProcess } from '../proxy-process.js'
 import type { Certificate, Mode } from './case.js'
 import type { Door } from './connection.js'
 
-/** Everything at level Metadata, but for what the apiserver does for itself and what the proxy asks of it. */
-export const POLICY = `
-apiVersion: audit.k8s.io/v1
-kind: Policy
-rules:
-- level: None
-  users: ["system:apiserver"]
-- level: None
-  users: ["kube-audit-proxy"]
-  resources:
-  - {group: authentication.k8s.io, resources: [tokenreviews]}
-  - {group: authorization.k8s.io, resources: [subjectaccessreviews, selfsubjectaccessreviews]}
-- level: Metadata
-`
+export const POLICY = everythingAt('Metadata')
 
 /** For --token-auth-file, and what TokenReviews answer. */
 export const TOKENS = ['bobtoken,bob,uid-bob,"viewers"', 'caroltoken,carol,uid-carol,"viewers"']

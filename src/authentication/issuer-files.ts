@@ -12,11 +12,12 @@ import { IssuersAuthenticator, type IssuerVerifier } from './issuers.js'
 import { OIDCVerifier } from './oidc.js'
 import { OIDCProvider } from './oidc-provider.js'
 import {
-  BoundTokenVerifier,
+  boundToken,
   LEGACY_ISSUER,
-  LegacyTokenVerifier,
+  legacyToken,
   parseServiceAccountKeys,
   ServiceAccountKeys,
+  ServiceAccountVerifier,
 } from './service-account.js'
 
 const KEY_FLAG = '--service-account-key-file'
@@ -63,8 +64,9 @@ export class IssuerFiles {
       )
     const keys = new ServiceAccountKeys(read())
     const { now } = this.deps
-    for (const issuer of issuers) verifiers.set(issuer, new BoundTokenVerifier(keys, audiences, now))
-    verifiers.set(LEGACY_ISSUER, new LegacyTokenVerifier(keys, audiences, now))
+    for (const issuer of issuers)
+      verifiers.set(issuer, new ServiceAccountVerifier(boundToken, keys, audiences, now))
+    verifiers.set(LEGACY_ISSUER, new ServiceAccountVerifier(legacyToken, keys, audiences, now))
     this.reloadables.push({
       name: 'service-account-key-file',
       files: () => keyFiles,

@@ -89,16 +89,21 @@ export class ServiceAccountKeys {
 }
 
 /**
- * Tokens that the TokenRequest API issues and that are bound to a time, an audience and mostly to a pod
- * (k8s.io/kubernetes/pkg/serviceaccount/claims.go). Whether the account and the pod still exist is not looked up: the
- * token goes upstream as it is, and there kube-apiserver looks.
+ * Checks the times of a kind of token, and says whose it is.
+ *
+ * @param now milliseconds since the epoch
+ * @throws InvalidCredential
  */
-export class BoundTokenVerifier implements IssuerVerifier {
+export type TokenKind = (claims: Claims, now: number) => UserInfo
+
+/** Tokens of one kind, signed with one of the keys and meant for the apiserver. */
+export class ServiceAccountVerifier implements IssuerVerifier {
   /**
    * @param audiences of which a token must have one (--api-audiences)
    * @param now milliseconds since the epoch
    */
   constructor(
+    private readonly kind: TokenKind,
     private readonly keys: ServiceAccountKeys,
     private readonly audiences: readonly string[],
     private readonly now: () => number,
@@ -106,39 +111,36 @@ export class BoundTokenVerifier implements IssuerVerifier {
 
   async verify(token: string, unverified: UnverifiedToken): Promise<UserInfo> {
     const claims = await verifyWithAny(token, unverified, this.keys)
-    checkTimes(claims, this.now(), { expiry: LEEWAY, notBefore: LEEWAY })
     checkAudience(claims, this.audiences)
-    const bound = claim(claims, 'kubernetes.io')
-    if (!isObject(bound)) throw new InvalidCredential('the service account token names no service account')
-    const account = reference(bound, 'serviceaccount')
-    const user = serviceAccountUser(claims, text(bound, 'namespace'), account.name, account.uid)
-    const extra = boundExtra(claims, bound)
-    return Object.keys(extra).length === 0 ? user : { ...user, extra }
+    return this.kind(claims, this.now())
   }
 }
 
-/** Tokens without expiry and audience, each in a Secret (k8s.io/kubernetes/pkg/serviceaccount/legacy.go). */
-export class LegacyTokenVerifier implements IssuerVerifier {
-  /** @param now milliseconds since the epoch */
-  constructor(
-    private readonly keys: ServiceAccountKeys,
-    private readonly audiences: readonly string[],
-    private readonly now: () => number,
-  ) {}
+/**
+ * Tokens that the TokenRequest API issues and that are bound to a time, an audience and mostly to a pod
+ * (k8s.io/kubernetes/pkg/serviceaccount/claims.go). Whether the account and the pod still exist is not looked up: the
+ * token goes upstream as it is, and there kube-apiserver looks.
+ */
+export const boundToken: TokenKind = (claims, now) => {
+  checkTimes(claims, now, { expiry: LEEWAY, notBefore: LEEWAY })
+  const bound = claim(claims, 'kubernetes.io')
+  if (!isObject(bound)) throw new InvalidCredential('the service account token names no service account')
+  const account = reference(bound, 'serviceaccount')
+  const user = serviceAccountUser(claims, text(bound, 'namespace'), account.name, account.uid)
+  const extra = boundExtra(claims, bound)
+  return Object.keys(extra).length === 0 ? user : { ...user, extra }
+}
 
-  async verify(token: string, unverified: UnverifiedToken): Promise<UserInfo> {
-    const claims = await verifyWithAny(token, unverified, this.keys)
-    const now = this.now()
-    if (claim(claims, 'exp') !== undefined) checkTimes(claims, now, { expiry: LEEWAY, notBefore: LEEWAY })
-    else checkNotBefore(claims, now / 1000, LEEWAY)
-    checkAudience(claims, this.audiences)
-    const part = (name: string): string => text(claims, `kubernetes.io/serviceaccount/${name}`)
-    if (part('secret.name') === '')
-      throw new InvalidCredential('the legacy service account token names no secret')
-    const uid = part('service-account.uid')
-    if (uid === '') throw new InvalidCredential('the legacy service account token has no uid')
-    return serviceAccountUser(claims, part('namespace'), part('service-account.name'), uid)
-  }
+/** Tokens without expiry and audience, each in a Secret (k8s.io/kubernetes/pkg/serviceaccount/legacy.go). */
+export const legacyToken: TokenKind = (claims, now) => {
+  if (claim(claims, 'exp') !== undefined) checkTimes(claims, now, { expiry: LEEWAY, notBefore: LEEWAY })
+  else checkNotBefore(claims, now / 1000, LEEWAY)
+  const part = (name: string): string => text(claims, `kubernetes.io/serviceaccount/${name}`)
+  if (part('secret.name') === '')
+    throw new InvalidCredential('the legacy service account token names no secret')
+  const uid = part('service-account.uid')
+  if (uid === '') throw new InvalidCredential('the legacy service account token has no uid')
+  return serviceAccountUser(claims, part('namespace'), part('service-account.name'), uid)
 }
 
 async function verifyWithAny(

@@ -3,11 +3,12 @@ import t from 'tap'
 import { InvalidCredential } from '../../src/authentication/authenticator.js'
 import { IssuersAuthenticator, type IssuerVerifier } from '../../src/authentication/issuers.js'
 import {
-  BoundTokenVerifier,
+  boundToken,
   LEGACY_ISSUER,
-  LegacyTokenVerifier,
+  legacyToken,
   parseServiceAccountKeys,
   ServiceAccountKeys,
+  ServiceAccountVerifier,
 } from '../../src/authentication/service-account.js'
 import { ConfigError } from '../../src/errors.js'
 import { PKI } from '../support/pki.js'
@@ -22,8 +23,8 @@ const now = Math.floor(Date.now() / 1000)
 const keys = new ServiceAccountKeys(parseServiceAccountKeys(rsa.publicPEM + ec.publicPEM, 'keys'))
 const authenticator = new IssuersAuthenticator(
   new Map<string, IssuerVerifier>([
-    [ISSUER, new BoundTokenVerifier(keys, [ISSUER], Date.now)],
-    [LEGACY_ISSUER, new LegacyTokenVerifier(keys, [ISSUER], Date.now)],
+    [ISSUER, new ServiceAccountVerifier(boundToken, keys, [ISSUER], Date.now)],
+    [LEGACY_ISSUER, new ServiceAccountVerifier(legacyToken, keys, [ISSUER], Date.now)],
   ]),
 )
 const ROBOT = {

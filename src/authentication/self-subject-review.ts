@@ -1,5 +1,5 @@
 import { createReview, ReviewError } from '../upstream/reviews.js'
-import type { UpstreamConnections } from '../upstream/upstream.js'
+import type { UpstreamConnections } from '../upstream/upstream-connections.js'
 import { AuthenticationUnavailable } from './authenticator.js'
 import type { TokenAuthenticator } from './bearer-token.js'
 import { TokenReviewRefused } from './token-review.js'

@@ -5,7 +5,7 @@ import type { Reloadable } from '../live/reloadable.js'
 import { systemTimers, type Timer, type Timers } from '../timers.js'
 import { newClusterDial, newClusterPool } from './connection.js'
 import type { ReviewClient } from './reviews.js'
-import type { UpstreamConnections } from './upstream.js'
+import type { UpstreamConnections } from './upstream-connections.js'
 
 /**
  * Milliseconds after which nobody can still be about to use connections that were replaced: a route is taken at once, or

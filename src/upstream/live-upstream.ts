@@ -8,12 +8,8 @@ import type { Reloadable } from '../live/reloadable.js'
 import { parseKeyPair, readConfigFile, validityProblem, type KeyPair } from '../pem.js'
 import { ClusterClient } from './cluster-client.js'
 import type { ReviewClient } from './reviews.js'
-import {
-  ImpersonatingAsserter,
-  RequestHeaderAsserter,
-  Upstream,
-  type UpstreamConnections,
-} from './upstream.js'
+import type { UpstreamConnections } from './upstream-connections.js'
+import { ImpersonatingAsserter, RequestHeaderAsserter, Upstream } from './upstream.js'
 
 export interface LiveUpstreamOptions {
   /** undefined: the cluster that the proxy is a pod of. */

@@ -1,5 +1,5 @@
 import type { Dispatcher } from 'undici'
-import type { UpstreamConnections } from './upstream.js'
+import type { UpstreamConnections } from './upstream-connections.js'
 
 /** A review that the apiserver could not or would not answer. */
 export class ReviewError extends Error {

@@ -1,20 +1,10 @@
-import type { Dispatcher } from 'undici'
 import type { Authenticated } from '../authentication/authenticator.js'
 import type { UserInfo } from '../authentication/user.js'
-import type { Dial } from './dial.js'
 import { impersonationIdentity, requestHeaderIdentity } from './identity.js'
 import type { ReviewClient } from './reviews.js'
+import type { UpstreamConnections } from './upstream-connections.js'
 
-/** Connections of one kind to the apiserver. */
-export interface UpstreamConnections {
-  readonly dispatcher: Dispatcher
-  /** Opens a connection for one request that is to be upgraded. */
-  readonly dial: Dial
-  /** The apiserver's URL as far as its port. */
-  readonly origin: string
-  /** What the kubeconfig's server URL has for a path, without a slash at the end; put before each request's path. */
-  readonly pathPrefix: string
-}
+export type { UpstreamConnections } from './upstream-connections.js'
 
 /** How a request travels upstream. */
 export interface Route {

@@ -1,12 +1,5 @@
-import {
-  isObject,
-  numberField,
-  objectField,
-  objectsField,
-  stringField,
-  type ApiObject,
-  type JsonObject,
-} from './json.js'
+import type { ApiObject } from './api-object.js'
+import { isObject, numberField, objectField, objectsField, stringField, type JsonObject } from './json.js'
 import { StatusError } from './status.js'
 
 /** One kind of object that this apiserver keeps, and what is particular about it. */

@@ -1,4 +1,4 @@
-import type { ApiObject } from './json.js'
+import type { ApiObject } from './api-object.js'
 import { stringField, objectField } from './json.js'
 import { StatusError } from './status.js'
 

@@ -1,15 +1,7 @@
 import { randomInt, randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import {
-  isObject,
-  objectField,
-  stringField,
-  toApiObject,
-  type ApiObject,
-  type Json,
-  type JsonObject,
-  type ObjectMeta,
-} from './json.js'
+import { toApiObject, type ApiObject, type ObjectMeta } from './api-object.js'
+import { isObject, objectField, stringField, type Json, type JsonObject } from './json.js'
 import { jsonPatch, mergePatch, strategicMergePatch } from './patch.js'
 import { NAMESPACES, validateName, type ResourceType } from './resources.js'
 import type { Selector } from './selectors.js'

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import type { ApiObject } from './json.js'
+import type { ApiObject } from './api-object.js'
 import type { ResourceType } from './resources.js'
 import { StatusError } from './status.js'
 

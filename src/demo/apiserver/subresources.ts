@@ -1,10 +1,10 @@
+import type { ApiObject } from './api-object.js'
 import {
   isObject,
   numberField,
   objectField,
   objectsField,
   stringField,
-  type ApiObject,
   type Json,
   type JsonObject,
 } from './json.js'

@@ -1,4 +1,5 @@
-import type { ApiObject, Json, JsonObject } from './json.js'
+import type { ApiObject } from './api-object.js'
+import type { Json, JsonObject } from './json.js'
 import type { ResourceType } from './resources.js'
 
 /** How much of each object a Table row carries: the query parameter includeObject. */

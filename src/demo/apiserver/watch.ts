@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
-import type { ApiObject, Json } from './json.js'
+import type { ApiObject } from './api-object.js'
+import type { Json } from './json.js'
 import type { ResourceType } from './resources.js'
 import type { Selector } from './selectors.js'
 import { StatusError } from './status.js'

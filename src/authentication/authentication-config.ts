@@ -1,4 +1,4 @@
-import { type Field, parseDocument } from '../audit/policy/document.js'
+import { type Field, parseDocument } from '../yaml-document.js'
 import { parseCertificates } from '../pem.js'
 import { ASYMMETRIC_ALGORITHMS } from './jwt.js'
 import type { OIDCRules, PrefixedClaim } from './oidc.js'

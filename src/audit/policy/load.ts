@@ -3,7 +3,7 @@ import { ConfigError } from '../../errors.js'
 import { isDNS1123Subdomain } from '../../names.js'
 import { fileProblem } from '../../pem.js'
 import { LEVELS, type Stage, STAGES } from '../event.js'
-import { type Field, parseDocument } from './document.js'
+import { type Field, parseDocument } from '../../yaml-document.js'
 import type { GroupResources, Policy, PolicyRule } from './policy.js'
 
 const API_VERSIONS = ['audit.k8s.io/v1', 'audit.k8s.io/v1beta1', 'audit.k8s.io/v1alpha1'] as const

@@ -2,7 +2,7 @@ import { ConfigError } from '../../errors.js'
 import { isDNS1123Subdomain } from '../../names.js'
 import { parseCertificates } from '../../pem.js'
 import { LEVELS, STAGES, type Level, type Stage } from '../event.js'
-import { parseDocument, type Field } from '../policy/document.js'
+import { parseDocument, type Field } from '../../yaml-document.js'
 
 /** A receiver that came while the proxy ran: auditregistration.k8s.io/v1alpha1 AuditSink of Kubernetes 1.13 to 1.18. */
 export interface AuditSink {

@@ -11,7 +11,7 @@ import {
   parseAllDocuments,
   visit,
 } from 'yaml'
-import { ConfigError, errorMessage } from '../../errors.js'
+import { ConfigError, errorMessage } from './errors.js'
 
 /** How many values a document may have once its aliases are resolved: far above any policy, far below a bomb's yield. */
 const MAX_VALUES = 200_000

@@ -1,17 +1,11 @@
-import { EventEmitter, once } from 'node:events'
+import { once } from 'node:events'
 import https from 'node:https'
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import t from 'tap'
+import { Arrivals } from '../support/arrivals.js'
 import { byAuditID, readAuditLog } from '../support/audit-log.js'
 import { sendJSON, StandIn } from '../support/stand-in.js'
 
 const WATCH = '/api/v1/configmaps?watch=true'
-
-class Arrivals extends EventEmitter<{ request: [IncomingMessage, ServerResponse] }> {
-  async next(): Promise<[IncomingMessage, ServerResponse]> {
-    return (await once(this, 'request')) as [IncomingMessage, ServerResponse]
-  }
-}
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   await t.test(`${signal} finishes what is short and ends what is long-running`, async (t) => {

@@ -68,3 +68,11 @@ export function byAuditID(events: readonly LoggedEvent[]): Map<string, LoggedEve
   }
   return groups
 }
+
+/** All events of a request, when it is over. */
+export function completeEvents(file: string, auditID: string): Promise<LoggedEvent[]> {
+  return waitForEvents(file, (events) => {
+    const found = byAuditID(events).get(auditID)
+    return found?.at(-1)?.stage === 'ResponseComplete' ? found : undefined
+  })
+}

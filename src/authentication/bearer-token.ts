@@ -27,14 +27,23 @@ export class BearerTokenAuthenticator implements Authenticator {
   }
 }
 
-/** What Go's strings.TrimSpace takes away; String.trim knows U+FEFF as well, and not U+0085. */
-const AROUND =
-  /^[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+|[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$/g
+/** Go's unicode.IsSpace; String.trim knows U+FEFF as well, and not U+0085. */
+const SPACES =
+  '\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000'
+
+/** strings.TrimSpace. No regular expression: one that looks for spaces at the end begins anew at each that it finds. */
+function trimSpace(text: string): string {
+  let start = 0
+  let end = text.length
+  while (start < end && SPACES.includes(text.charAt(start))) start++
+  while (start < end && SPACES.includes(text.charAt(end - 1))) end--
+  return text.slice(start, end)
+}
 
 /** The token in an Authorization header's value; undefined where it holds no bearer token. */
 export function bearerToken(authorization: string | undefined): string | undefined {
   if (authorization === undefined) return undefined
-  const parts = authorization.replace(AROUND, '').split(' ', 3)
+  const parts = trimSpace(authorization).split(' ', 3)
   if (parts.length < 2 || parts[0]?.toLowerCase() !== 'bearer') return undefined
   return parts[1] === '' ? undefined : parts[1]
 }

@@ -5,16 +5,16 @@ import type { Backend } from './backend.js'
  * Mode `blocking`: the request waits until its events are stored, but does not fail when they are not
  * (k8s.io/apiserver/pkg/server/options/audit.go ignoreErrorsBackend). Mode `blocking-strict` is a backend without this.
  */
-export class IgnoreErrorsBackend implements Backend {
+export class IgnoreErrorsBackend<E = Event> implements Backend<E> {
   readonly name: string
-  readonly #delegate: Backend
+  readonly #delegate: Backend<E>
 
-  constructor(delegate: Backend) {
+  constructor(delegate: Backend<E>) {
     this.name = `ignoreErrors<${delegate.name}>`
     this.#delegate = delegate
   }
 
-  processEvents(events: readonly Event[]): boolean | Promise<boolean> {
+  processEvents(events: readonly E[]): boolean | Promise<boolean> {
     const stored = this.#delegate.processEvents(events)
     return typeof stored === 'boolean' ? true : stored.then(() => true)
   }

@@ -34,8 +34,8 @@ export interface BufferedConfig {
 /** What the batches with the delegate may hold in memory, estimated; one batch is always let through. */
 const MAX_IN_FLIGHT_BYTES = 32 << 20
 
-interface Batch {
-  readonly events: Event[]
+interface Batch<E> {
+  readonly events: E[]
   bytes: number
 }
 
@@ -44,10 +44,11 @@ interface Batch {
  * (k8s.io/apiserver/plugin/pkg/audit/buffered). Batches are handed to the delegate in order. When the buffer is full
  * events are dropped, counted and logged.
  */
-export class BufferedBackend implements Backend {
+export class BufferedBackend<E = Event> implements Backend<E> {
   readonly name: string
-  readonly #delegate: Backend
+  readonly #delegate: Backend<E>
   readonly #config: BufferedConfig
+  readonly #sizeOf: (event: E) => number
   readonly #batchSize: number
   readonly #errors: PluginErrors
   readonly #metrics: AuditMetrics
@@ -55,10 +56,10 @@ export class BufferedBackend implements Backend {
   readonly #throttle: TokenBucket | undefined
   readonly #hideQueue: () => void
   /** The batch that is being filled. */
-  #batch: Batch = { events: [], bytes: 0 }
+  #batch: Batch<E> = { events: [], bytes: 0 }
   #batchTimer: Timer | undefined
   /** Batches that wait to be sent. */
-  #ready: Batch[] = []
+  #ready: Batch<E>[] = []
   /** Events and bytes in #batch and #ready. */
   #queued = 0
   #queuedBytes = 0
@@ -68,9 +69,11 @@ export class BufferedBackend implements Backend {
   /** Set by shutdown: called when all is delivered. */
   #drained: (() => void) | undefined
 
+  /** @param sizeOf what an event holds in memory, about, in bytes */
   constructor(
-    delegate: Backend,
+    delegate: Backend<E>,
     config: BufferedConfig,
+    sizeOf: (event: E) => number,
     errors: PluginErrors,
     metrics: AuditMetrics,
     timers: Timers = systemTimers,
@@ -78,6 +81,7 @@ export class BufferedBackend implements Backend {
     this.name = `${BUFFERED_PLUGIN}<${delegate.name}>`
     this.#delegate = delegate
     this.#config = config
+    this.#sizeOf = sizeOf
     // A batch that the buffer cannot hold would never fill.
     this.#batchSize = Math.min(config.maxBatchSize, config.bufferSize)
     this.#errors = errors
@@ -93,7 +97,7 @@ export class BufferedBackend implements Backend {
   }
 
   /** Always true: whoever asked has no more to do with it. */
-  processEvents(events: readonly Event[]): boolean {
+  processEvents(events: readonly E[]): boolean {
     let dropped = 0
     for (const event of events) if (!this.#add(event)) dropped++
     if (dropped > 0) {
@@ -120,8 +124,8 @@ export class BufferedBackend implements Backend {
     this.#hideQueue()
   }
 
-  #add(event: Event): boolean {
-    const bytes = estimateBytes(event)
+  #add(event: E): boolean {
+    const bytes = this.#sizeOf(event)
     const { bufferSize, bufferBytes } = this.#config
     if (this.#queued >= bufferSize || (this.#queued > 0 && this.#queuedBytes + bytes > bufferBytes))
       return false
@@ -162,7 +166,7 @@ export class BufferedBackend implements Backend {
     if (this.#ready.length === 0 && this.#inFlight === 0) this.#drained?.()
   }
 
-  #hasRoom(batch: Batch): boolean {
+  #hasRoom(batch: Batch<E>): boolean {
     if (this.#inFlight === 0) return true
     return (
       this.#inFlight < this.#config.maxInFlight && this.#inFlightBytes + batch.bytes <= MAX_IN_FLIGHT_BYTES
@@ -181,7 +185,7 @@ export class BufferedBackend implements Backend {
     return true
   }
 
-  #deliver(batch: Batch): void {
+  #deliver(batch: Batch<E>): void {
     const stored = this.#delegate.processEvents(batch.events)
     if (typeof stored === 'boolean') {
       this.#metrics.observeBatch(this.#config.plugin, stored)
@@ -199,7 +203,7 @@ export class BufferedBackend implements Backend {
 }
 
 /** What an event holds in memory, about: all that can be large, and 1 KiB for the rest. */
-function estimateBytes(event: Event): number {
+export function estimateBytes(event: Event): number {
   const { requestObject, responseObject, requestURI, userAgent } = event
   return (
     1024 +

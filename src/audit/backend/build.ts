@@ -3,13 +3,14 @@ import { ConfigError, errorMessage } from '../../errors.js'
 import type { Reloadable } from '../../live/reloadable.js'
 import { RateLimitedLog } from '../../rate-limited-log.js'
 import { encodeLegacy } from '../encode-legacy.js'
-import { newEventEncoder } from '../encode.js'
+import { newEventEncoder, type EventVersion } from '../encode.js'
 import type { Event } from '../event.js'
 import type { AuditMetrics } from '../metrics.js'
 import type { Backend } from './backend.js'
 import { IgnoreErrorsBackend } from './blocking.js'
-import { BUFFERED_PLUGIN, BufferedBackend } from './buffered.js'
+import { BUFFERED_PLUGIN, BufferedBackend, estimateBytes } from './buffered.js'
 import { watchOutput, type DeliveryHealth } from './delivery-health.js'
+import { EncodingBackend } from './encoding.js'
 import { LiveWebhookClient } from './live-webhook-client.js'
 import { Backups } from './log-backups.js'
 import { LogFile } from './log-file.js'
@@ -39,7 +40,7 @@ interface Deps extends AuditBackendDeps {
   readonly problems: RateLimitedLog
 }
 
-type Encode = (event: Event) => string
+type PluginOptions = AuditLogOptions | AuditWebhookOptions
 
 /** lumberjack's default of MaxSize, in megabytes. */
 const DEFAULT_MAXSIZE = 100
@@ -53,10 +54,38 @@ const WEBHOOK_IN_FLIGHT = 4
 /** Errors that pass when somebody makes room. They do not keep the proxy from starting. */
 const FULL = new Set(['ENOSPC', 'EDQUOT'])
 
+/** What the backends are handed, and how they read it. */
+interface Form<E> {
+  /** Makes an encoder of one event as one line, without its newline. */
+  encoder(options: { readonly version: EventVersion; readonly format?: string }): (event: E) => string
+  /** What one event holds in memory, about, in bytes. */
+  sizeOf(event: E): number
+  /** The plugin behind the truncation that the options ask for. */
+  truncated(plugin: Backend<E>, options: PluginOptions, encode: (event: E) => string, deps: Deps): Backend<E>
+}
+
+const EVENTS: Form<Event> = {
+  encoder: ({ version, format }) => (format === 'legacy' ? encodeLegacy : newEventEncoder(version)),
+  sizeOf: estimateBytes,
+  truncated(plugin, { truncate }, encode, { metrics, problems }) {
+    if (!truncate.enabled) return plugin
+    const errors = new PluginErrors(TRUNCATE_PLUGIN, metrics, problems, plugin.name)
+    return new TruncateBackend(plugin, truncate, encode, errors, metrics)
+  },
+}
+
+/** Lines, as an EncodingBackend makes them. */
+const LINES: Form<string> = {
+  encoder: () => (line) => line,
+  sizeOf: (line) => line.length,
+  truncated: (plugin) => plugin,
+}
+
 /**
  * The audit backend that the options ask for, or undefined if they ask for none: the union of log and webhook, each
  * [buffered or ignoreErrors] of [truncate] of the plugin. kube-apiserver has truncate outside of buffered, where
- * max-batch-size never sees a batch. A spooled webhook is a buffer itself.
+ * max-batch-size never sees a batch. A spooled webhook is a buffer itself. Where all write the same lines, which is most
+ * often, events are encoded once, before all of these.
  * @throws ConfigError for an option that makes no sense, a log that cannot be opened, a kubeconfig or spool that cannot
  * be used
  */
@@ -67,21 +96,43 @@ export async function newAuditBackend(
   validateAuditBackendOptions(options)
   const problems = new RateLimitedLog(deps.log)
   const all = { ...deps, problems }
-  const backends: Backend[] = []
+  const version = commonVersion(options)
+  if (version === undefined) return newBackends(options, EVENTS, all)
+  const lines = await newBackends(options, LINES, all)
+  const errors = new PluginErrors('encoding', deps.metrics, problems)
+  return lines && new EncodingBackend(lines, version, errors)
+}
+
+/** The version of the lines that all plugins write; undefined where one needs the event itself, or other lines. */
+function commonVersion({ log, webhook }: AuditBackendOptions): EventVersion | undefined {
+  const plugins = [...(log.path === '' ? [] : [log]), ...(webhook.configFile === '' ? [] : [webhook])]
+  if (plugins.some(({ truncate }) => truncate.enabled) || (log.path !== '' && log.format === 'legacy')) {
+    return undefined
+  }
+  const versions = new Set(plugins.map(({ version }) => version))
+  return versions.size === 1 ? plugins[0]?.version : undefined
+}
+
+async function newBackends<E>(
+  { log, webhook }: AuditBackendOptions,
+  form: Form<E>,
+  deps: Deps,
+): Promise<Backend<E> | undefined> {
+  const backends: Backend<E>[] = []
   try {
-    if (options.log.path !== '') backends.push(await newLog(options.log, all))
-    if (options.webhook.configFile !== '') backends.push(await newWebhook(options.webhook, all))
+    if (log.path !== '') backends.push(await newLog(log, form, deps))
+    if (webhook.configFile !== '') backends.push(await newWebhook(webhook, form, deps))
   } catch (err) {
     for (const backend of backends) await backend.shutdown(AbortSignal.abort())
     throw err
   }
   const [first, ...others] = backends
-  return first && closing(union([first, ...others]), problems)
+  return first && closing(union([first, ...others]), deps.problems)
 }
 
-async function newLog(options: AuditLogOptions, deps: Deps): Promise<Backend> {
-  const { path, format, version, mode } = options
-  const encode: Encode = format === 'legacy' ? encodeLegacy : newEventEncoder(version)
+async function newLog<E>(options: AuditLogOptions, form: Form<E>, deps: Deps): Promise<Backend<E>> {
+  const { path, mode } = options
+  const encode = form.encoder(options)
   const errors = new PluginErrors(LOG_PLUGIN, deps.metrics, deps.problems)
   const output = path === '-' ? standardOutput() : await openLogFile(options, errors)
   // In batch mode the buffer bounds what waits.
@@ -89,13 +140,14 @@ async function newLog(options: AuditLogOptions, deps: Deps): Promise<Backend> {
   const health = deps.health?.(LOG_PLUGIN)
   const watched = health === undefined ? output : watchOutput(output, health)
   const log = new LogBackend(watched, encode, errors, deps.metrics, maxPending)
-  return inMode(truncated(log, options, encode, deps), LOG_PLUGIN, options, LOG_IN_FLIGHT, deps)
+  const plugin = { name: LOG_PLUGIN, maxInFlight: LOG_IN_FLIGHT }
+  return inMode(form.truncated(log, options, encode, deps), plugin, options, form, deps)
 }
 
-async function newWebhook(options: AuditWebhookOptions, deps: Deps): Promise<Backend> {
-  const { configFile, initialBackoff, version, batch, truncate, spool } = options
+async function newWebhook<E>(options: AuditWebhookOptions, form: Form<E>, deps: Deps): Promise<Backend<E>> {
+  const { configFile, initialBackoff, batch, truncate, spool } = options
   const { log, metrics } = deps
-  const encode: Encode = newEventEncoder(version)
+  const encode = form.encoder(options)
   const problems = new PluginErrors(WEBHOOK_PLUGIN, metrics, deps.problems)
   const health = deps.health?.(WEBHOOK_PLUGIN)
   const client = new LiveWebhookClient(configFile, log, {
@@ -105,7 +157,8 @@ async function newWebhook(options: AuditWebhookOptions, deps: Deps): Promise<Bac
   const webhookDeps = { client, encode, problems, metrics }
   if (spool.directory === '') {
     const webhook = newWebhookBackend({ initialBackoff }, webhookDeps)
-    return inMode(truncated(webhook, options, encode, deps), WEBHOOK_PLUGIN, options, WEBHOOK_IN_FLIGHT, deps)
+    const plugin = { name: WEBHOOK_PLUGIN, maxInFlight: WEBHOOK_IN_FLIGHT }
+    return inMode(form.truncated(webhook, options, encode, deps), plugin, options, form, deps)
   }
   const { bufferSize, bufferBytes, maxSize, maxWait } = batch
   const config = {
@@ -120,29 +173,17 @@ async function newWebhook(options: AuditWebhookOptions, deps: Deps): Promise<Bac
       : undefined,
     spool: { directory: spool.directory, maxSize: spool.maxBytes },
   }
-  return truncated(await newSpooledWebhookBackend(config, webhookDeps), options, encode, deps)
-}
-
-/** The plugin behind the truncation that the options ask for. */
-function truncated(
-  plugin: Backend,
-  { truncate }: AuditLogOptions | AuditWebhookOptions,
-  encode: Encode,
-  { metrics, problems }: Deps,
-): Backend {
-  if (!truncate.enabled) return plugin
-  const errors = new PluginErrors(TRUNCATE_PLUGIN, metrics, problems, plugin.name)
-  return new TruncateBackend(plugin, truncate, encode, errors, metrics)
+  return form.truncated(await newSpooledWebhookBackend(config, webhookDeps), options, encode, deps)
 }
 
 /** The delegate in the mode that the options ask for: AuditBatchOptions wrapBackend. */
-function inMode(
-  delegate: Backend,
-  plugin: string,
-  { mode, batch }: AuditLogOptions | AuditWebhookOptions,
-  maxInFlight: number,
+function inMode<E>(
+  delegate: Backend<E>,
+  plugin: { readonly name: string; readonly maxInFlight: number },
+  { mode, batch }: PluginOptions,
+  { sizeOf }: Form<E>,
   { metrics, problems }: Deps,
-): Backend {
+): Backend<E> {
   switch (mode) {
     case 'blocking-strict':
       return delegate
@@ -150,20 +191,16 @@ function inMode(
       return new IgnoreErrorsBackend(delegate)
     case 'batch': {
       const config = {
-        plugin,
+        plugin: plugin.name,
         bufferSize: batch.bufferSize,
         bufferBytes: batch.bufferBytes,
         maxBatchSize: batch.maxSize,
         maxBatchWait: batch.maxWait,
         throttle: batch.throttleEnable ? { qps: batch.throttleQPS, burst: batch.throttleBurst } : undefined,
-        maxInFlight,
+        maxInFlight: plugin.maxInFlight,
       }
-      return new BufferedBackend(
-        delegate,
-        config,
-        new PluginErrors(BUFFERED_PLUGIN, metrics, problems, plugin),
-        metrics,
-      )
+      const errors = new PluginErrors(BUFFERED_PLUGIN, metrics, problems, plugin.name)
+      return new BufferedBackend(delegate, config, sizeOf, errors, metrics)
     }
   }
 }
@@ -190,7 +227,7 @@ async function openLogFile(options: AuditLogOptions, errors: PluginErrors): Prom
 }
 
 /** The backend, with what was held back in the log of its problems written at the end. */
-function closing(backend: Backend, problems: RateLimitedLog): Backend {
+function closing<E>(backend: Backend<E>, problems: RateLimitedLog): Backend<E> {
   return {
     name: backend.name,
     processEvents: (events) => backend.processEvents(events),

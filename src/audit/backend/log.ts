@@ -27,10 +27,10 @@ interface Pending {
  * that arrive while a write is under way, go out together in one write. Lines are in the order of the calls, whatever
  * the number of calls that wait.
  */
-export class LogBackend implements Backend {
+export class LogBackend<E = Event> implements Backend<E> {
   readonly name = LOG_PLUGIN
   readonly #output: LogOutput
-  readonly #encode: (event: Event) => string
+  readonly #encode: (event: E) => string
   readonly #errors: PluginErrors
   readonly #metrics: AuditMetrics
   readonly #maxPending: number
@@ -47,7 +47,7 @@ export class LogBackend implements Backend {
    */
   constructor(
     output: LogOutput,
-    encode: (event: Event) => string,
+    encode: (event: E) => string,
     errors: PluginErrors,
     metrics: AuditMetrics,
     maxPending = 64 << 20,
@@ -60,7 +60,7 @@ export class LogBackend implements Backend {
   }
 
   /** Resolves when the events are in the file: true for all of them, false if even one is not. */
-  processEvents(events: readonly Event[]): boolean | Promise<boolean> {
+  processEvents(events: readonly E[]): boolean | Promise<boolean> {
     let text = ''
     let encoded = 0
     for (const event of events) {

@@ -24,10 +24,10 @@ const MAX_BACKOFF = 60_000
  *
  * Rejects with a ConfigError when the directory cannot be used; the client is then closed.
  */
-export async function newSpooledWebhookBackend(
+export async function newSpooledWebhookBackend<E = Event>(
   options: SpooledWebhookOptions,
-  deps: WebhookDeps,
-): Promise<Backend> {
+  deps: WebhookDeps<E>,
+): Promise<Backend<E>> {
   try {
     return new SpooledWebhookBackend(options, deps, await Spool.open(options.spool, deps.problems))
   } catch (err) {
@@ -36,16 +36,16 @@ export async function newSpooledWebhookBackend(
   }
 }
 
-class SpooledWebhookBackend implements Backend {
+class SpooledWebhookBackend<E> implements Backend<E> {
   readonly name = `spooled<${WEBHOOK_PLUGIN}>`
-  readonly #deps: WebhookDeps
+  readonly #deps: WebhookDeps<E>
   readonly #spool: Spool
   readonly #directory: string
   readonly #intake: SpoolIntake
   readonly #sender: SpoolSender
   readonly #hideSpool: () => void
 
-  constructor(options: SpooledWebhookOptions, deps: WebhookDeps, spool: Spool) {
+  constructor(options: SpooledWebhookOptions, deps: WebhookDeps<E>, spool: Spool) {
     const { client, problems, metrics } = deps
     this.#deps = deps
     this.#spool = spool
@@ -59,7 +59,7 @@ class SpooledWebhookBackend implements Backend {
   }
 
   /** Always true: from the end of the tick on, the events are the spool's. */
-  processEvents(events: readonly Event[]): boolean {
+  processEvents(events: readonly E[]): boolean {
     for (const event of events) this.#intake.add(encodeRecord(this.#deps.encode(event)))
     return true
   }

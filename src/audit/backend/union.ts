@@ -2,21 +2,21 @@ import type { Event } from '../event.js'
 import type { Backend } from './backend.js'
 
 /** Hands every event to all of the backends (k8s.io/apiserver/pkg/audit/union.go Union). */
-export function union(backends: readonly [Backend, ...Backend[]]): Backend {
+export function union<E = Event>(backends: readonly [Backend<E>, ...Backend<E>[]]): Backend<E> {
   return backends.length === 1 ? backends[0] : new UnionBackend(backends)
 }
 
 /** Each backend has the events at once, whether or not another is slow or fails. */
-class UnionBackend implements Backend {
+class UnionBackend<E> implements Backend<E> {
   readonly name: string
-  readonly #backends: readonly Backend[]
+  readonly #backends: readonly Backend<E>[]
 
-  constructor(backends: readonly Backend[]) {
+  constructor(backends: readonly Backend<E>[]) {
     this.name = `union[${backends.map((b) => b.name).join(',')}]`
     this.#backends = backends
   }
 
-  processEvents(events: readonly Event[]): boolean | Promise<boolean> {
+  processEvents(events: readonly E[]): boolean | Promise<boolean> {
     let success = true
     const waiting: Promise<boolean>[] = []
     for (const backend of this.#backends) {

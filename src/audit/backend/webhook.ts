@@ -9,11 +9,11 @@ export interface WebhookOptions {
   readonly initialBackoff: number
 }
 
-export interface WebhookDeps {
+export interface WebhookDeps<E = Event> {
   /** Closed with the backend. */
   readonly client: EventListClient
   /** An event as one line of JSON: newEventEncoder in the version that the receiver is to get. */
-  readonly encode: (event: Event) => string
+  readonly encode: (event: E) => string
   readonly problems: Problems
   readonly metrics: DeliveryMetrics
 }
@@ -23,25 +23,25 @@ export interface WebhookDeps {
  * five attempts, which with the default backoff and a receiver that hangs take four minutes, the events are given up,
  * counted and logged.
  */
-export function newWebhookBackend(options: WebhookOptions, deps: WebhookDeps): Backend {
+export function newWebhookBackend<E = Event>(options: WebhookOptions, deps: WebhookDeps<E>): Backend<E> {
   return new WebhookBackend(options, deps)
 }
 
-class WebhookBackend implements Backend {
+class WebhookBackend<E> implements Backend<E> {
   readonly name = WEBHOOK_PLUGIN
-  readonly #deps: WebhookDeps
+  readonly #deps: WebhookDeps<E>
   readonly #delivery: WebhookDelivery
   readonly #abandon = new AbortController()
   readonly #signals = { stopRetrying: this.#abandon.signal, abandon: this.#abandon.signal }
   readonly #inFlight = new Set<Promise<boolean>>()
 
-  constructor({ initialBackoff }: WebhookOptions, deps: WebhookDeps) {
+  constructor({ initialBackoff }: WebhookOptions, deps: WebhookDeps<E>) {
     this.#deps = deps
     const backoff = { initial: initialBackoff, attempts: ATTEMPTS, max: Infinity }
     this.#delivery = new WebhookDelivery(deps.client, backoff, deps.problems, deps.metrics)
   }
 
-  processEvents(events: readonly Event[]): Promise<boolean> {
+  processEvents(events: readonly E[]): Promise<boolean> {
     const stored = this.#deliver(events)
     this.#inFlight.add(stored)
     void stored.then(() => this.#inFlight.delete(stored))
@@ -57,7 +57,7 @@ class WebhookBackend implements Backend {
     await this.#deps.client.close()
   }
 
-  async #deliver(events: readonly Event[]): Promise<boolean> {
+  async #deliver(events: readonly E[]): Promise<boolean> {
     if (events.length === 0) return true
     const { encode, problems } = this.#deps
     const lines = events.map((event) => Buffer.from(encode(event)))

@@ -3,7 +3,7 @@ import { NO_CREDENTIALS } from '../../kubeconfig/credentials.js'
 import { proxyFromEnvironment } from '../../kubeconfig/proxy-url.js'
 import type { RateLimitedLog } from '../../rate-limited-log.js'
 import type { Backend } from '../backend/backend.js'
-import { BUFFERED_PLUGIN, BufferedBackend } from '../backend/buffered.js'
+import { BUFFERED_PLUGIN, BufferedBackend, estimateBytes } from '../backend/buffered.js'
 import { EnforcedBackend } from '../backend/enforced.js'
 import type { AuditWebhookOptions } from '../backend/options.js'
 import { PluginErrors } from '../backend/plugin-errors.js'
@@ -53,7 +53,7 @@ export function newSinkBackend(sink: AuditSink, { webhook, metrics, problems }: 
     throttle: sink.throttle,
     maxInFlight: CONNECTIONS,
   }
-  const buffered = new BufferedBackend(backend, config, errors(BUFFERED_PLUGIN), metrics)
+  const buffered = new BufferedBackend(backend, config, estimateBytes, errors(BUFFERED_PLUGIN), metrics)
   const omitStages = new Set(STAGES.filter((stage) => !sink.stages.includes(stage)))
   return new EnforcedBackend(buffered, () => ({ level: sink.level, omitStages }))
 }

@@ -1,6 +1,5 @@
 import t from 'tap'
-import type { BufferedConfig } from '../../../src/audit/backend/buffered.js'
-import { BufferedBackend } from '../../../src/audit/backend/buffered.js'
+import { BufferedBackend, estimateBytes, type BufferedConfig } from '../../../src/audit/backend/buffered.js'
 import { PluginErrors } from '../../../src/audit/backend/plugin-errors.js'
 import { HeldBackend, InstantBackend, makeEvent, ManualTimers, never, Report } from '../../support/audit.js'
 
@@ -17,7 +16,7 @@ function setUp<D extends HeldBackend | InstantBackend>(delegate: D, fields: Part
   const timers = new ManualTimers()
   const report = new Report(timers)
   const errors = new PluginErrors('buffered', report.metrics, report.problems, 'log')
-  const buffered = new BufferedBackend(delegate, { ...config, ...fields }, errors, report.metrics, timers)
+  const buffered = new BufferedBackend(delegate, { ...config, ...fields }, estimateBytes, errors, report.metrics, timers)
   const send = (...ids: (string | number)[]) => buffered.processEvents(ids.map((id) => makeEvent(id)))
   return { timers, report, buffered, delegate, send }
 }

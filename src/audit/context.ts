@@ -1,19 +1,16 @@
 import type { UserInfo } from '../authentication/user.js'
-import type { Backend } from './backend/backend.js'
-import type { BodyCapture, CapturedBody } from './capture/capture.js'
+import type { CapturedBody } from './capture/capture.js'
 import type { Event, ObjectReference, ResponseStatus, Stage } from './event.js'
-import type { OpenRequests, RequestKey } from './open-requests.js'
+import { isLastStage, type EventIntake, type RequestEvents } from './intake.js'
 import type { AuditConfig } from './policy/policy.js'
 
 /** Where a context's events go, and the clock that stamps them. */
 export interface AuditSink {
-  readonly backend: Backend
+  readonly intake: EventIntake
   /** Microseconds since the Unix epoch. */
   now(): number
-  /** Counts an event that is handed to the backend. */
+  /** Counts an event that is handed over. */
   observeEvent(): void
-  /** Set where another process outlives this one, and then ends what this one has begun. */
-  readonly openRequests?: OpenRequests | undefined
 }
 
 /** What is known of a request before it is answered. */
@@ -42,6 +39,7 @@ export class AuditContext {
   private status: ResponseStatus | undefined
   /** Whether an event has said that the request is over. */
   private concluded = false
+  private readonly events: RequestEvents
 
   constructor(
     private readonly sink: AuditSink,
@@ -49,30 +47,25 @@ export class AuditContext {
     private readonly request: RequestAttributes,
   ) {
     this.objectRef = request.objectRef
+    this.events = sink.intake.begin()
   }
 
-  /** The tee for the request's body, and the one for the response's; set by whoever knows their types. */
-  requestCapture: BodyCapture | undefined
-  responseCapture: BodyCapture | undefined
-
   requestReceived(): boolean | Promise<boolean> {
-    const { openRequests } = this.sink
-    if (openRequests === undefined) return this.emit('RequestReceived')
     const { omitStages } = this.config
     // If this process dies, the last event is at stage Panic.
     const ends = !omitStages.has('Panic')
     if (omitStages.has('RequestReceived')) {
-      if (ends) openRequests.opened(this.event('RequestReceived'))
+      if (ends) this.events.opened(() => this.event('RequestReceived'))
       return true
     }
     const stored = this.emit('RequestReceived')
-    if (!ends) openRequests.closed(this.key)
+    if (!ends) this.events.closed()
     return stored
   }
 
   /** The request is over, whether or not an event says so. */
   end(): void {
-    if (!this.concluded) this.sink.openRequests?.closed(this.key)
+    if (!this.concluded) this.events.closed()
   }
 
   responseStarted(): boolean | Promise<boolean> {
@@ -132,15 +125,11 @@ export class AuditContext {
     if (annotations !== undefined) this.annotations = { ...this.annotations, ...annotations }
   }
 
-  private get key(): RequestKey {
-    return { auditID: this.request.auditID, requestReceivedTimestamp: this.request.receivedAt }
-  }
-
   private emit(stage: Stage): boolean | Promise<boolean> {
     if (this.config.omitStages.has(stage)) return true
-    if (stage === 'ResponseComplete' || stage === 'Panic') this.concluded = true
+    if (isLastStage(stage)) this.concluded = true
     this.sink.observeEvent()
-    return this.sink.backend.processEvents([this.event(stage)])
+    return this.events.process(this.event(stage))
   }
 
   private event(stage: Stage): Event {

@@ -3,9 +3,9 @@ import type { Registry } from 'prom-client'
 import type { Backend } from '../audit/backend/backend.js'
 import type { Captures } from '../audit/capture/body-capture.js'
 import { Clock } from '../audit/clock.js'
+import { LocalIntake, type EventIntake } from '../audit/intake.js'
 import type { AuditSinks } from '../audit/sink/build.js'
 import type { AuditMetrics } from '../audit/metrics.js'
-import type { OpenRequests } from '../audit/open-requests.js'
 import type { Evaluator } from '../audit/policy/evaluate.js'
 import type { Authenticator } from '../authentication/authenticator.js'
 import type { Reloader } from '../live/reloader.js'
@@ -48,8 +48,8 @@ export interface ProxyParts {
   onStart(): void
   /** False where somebody else says when to reload. */
   readonly watchesFiles?: boolean
-  /** Set where another process ends what this one leaves behind. */
-  readonly openRequests?: OpenRequests
+  /** In place of the backend, where that belongs to another process. */
+  readonly intake?: EventIntake
   /** Closes the connections upstream, last of all. */
   closeUpstream(): Promise<void>
 }
@@ -59,19 +59,20 @@ export class Proxy {
   private readonly inFlight = new InFlight()
   private readonly listener: Listener
   private readonly status: StatusListeners
+  private readonly intake: EventIntake
 
   constructor(private readonly parts: ProxyParts) {
     const { metrics } = parts
+    this.intake = parts.intake ?? new LocalIntake(parts.backend)
     const clock = new Clock()
     const handler = new RequestHandler({
       authenticator: parts.authenticator,
       identityHeaders: parts.identityHeaders,
       policy: parts.policy,
       sink: {
-        backend: parts.backend,
+        intake: this.intake,
         now: () => clock.now(),
         observeEvent: () => metrics.observeEvent(),
-        openRequests: parts.openRequests,
       },
       captures: parts.captures,
       upstream: parts.upstream,
@@ -138,7 +139,7 @@ export class Proxy {
       this.listener.stopAccepting()
       await this.inFlight.drain(requests.signal)
       await this.listener.close()
-      await parts.backend.shutdown(everything.signal)
+      await this.intake.shutdown(everything.signal)
     } finally {
       requests.cancel()
       everything.cancel()

@@ -2,78 +2,108 @@ import type { Writable } from 'node:stream'
 
 /** What a frame between a worker and the primary says. */
 export const FRAME = {
-  /** Worker: audit events, as encodeEvents has them. With an id, an answer of the same id is waited for. */
-  events: 1,
-  /** Worker: a request has begun whose RequestReceived the policy omits. That event, as encodeEvents has it. */
-  opened: 2,
-  /** Worker: a request is over, and no event says so. RequestKey. */
-  closed: 3,
-  /** Primary: the events of that id are stored. */
-  stored: 4,
-  /** Primary: the events of that id are not stored. */
-  notStored: 5,
+  /** Worker: an event at stage RequestReceived. With an id, an answer of the same id is waited for; so for the next two. */
+  first: 1,
+  /** Worker: a later event of a request that goes on. */
+  next: 2,
+  /** Worker: the last event of a request. */
+  last: 3,
+  /** Worker: a request has begun whose RequestReceived the policy omits: that event. */
+  opened: 4,
+  /** Worker: a request is over, and no event says so. No text. */
+  closed: 5,
+  /** Primary: the event of that id is stored. No text. */
+  stored: 6,
+  /** Primary: the event of that id is not stored. No text. */
+  notStored: 7,
 } as const
 
-/** Length of the text (4 bytes), kind (1), id (4): little-endian. */
-const HEADER = 9
+/** A piece of what a worker and the primary tell each other. */
+export interface Frame {
+  readonly kind: number
+  /** 0 where no answer is wanted. */
+  readonly id: number
+  /** Which of the worker's requests it is about; numbers are used again after four thousand million requests. */
+  readonly request: number
+  /** An event, in the form that both have agreed on. */
+  readonly text: string
+}
 
-/**
- * Writes frames: a length, a kind, an id and a text each. The frames of one turn of the event loop go out in one write,
- * so that many connections at work cost few system calls.
- */
+/** Length of the text (4 bytes), kind (1), id (4), request (4): little-endian. */
+const HEADER = 13
+const BLOCK_BYTES = 64 * 1024
+/** So many bytes are written without a wait for more. */
+const FLUSH_BYTES = 32 * 1024
+
+/** Writes frames, those of a short while in one write: many connections at work then cost few system calls. */
 export class FrameWriter {
   readonly #stream: Writable
-  #frames: { readonly kind: number; readonly id: number; readonly text: string }[] = []
-  #characters = 0
-  #scheduled: NodeJS.Immediate | undefined
+  readonly #wait: number
+  #block = Buffer.allocUnsafeSlow(BLOCK_BYTES)
+  /** Where the frames that are not written yet begin and end in #block. */
+  #start = 0
+  #end = 0
+  #immediate: NodeJS.Immediate | undefined
+  #timer: NodeJS.Timeout | undefined
 
-  constructor(stream: Writable) {
+  /** @param wait milliseconds that a frame may wait for others; 0: those of one turn of the event loop go together */
+  constructor(stream: Writable, wait: number) {
     this.#stream = stream
+    this.#wait = wait
   }
 
-  /** About how many bytes wait to be written. */
+  /** Bytes that wait to be written. */
   get pending(): number {
-    return this.#characters + this.#stream.writableLength
+    return this.#end - this.#start + this.#stream.writableLength
   }
 
-  write(kind: number, id: number, text: string): void {
-    this.#frames.push({ kind, id, text })
-    this.#characters += text.length
-    this.#scheduled ??= setImmediate(() => this.flush())
+  write({ kind, id, request, text }: Frame): void {
+    // No character has more than three bytes for each of its UTF-16 units.
+    this.#makeRoom(HEADER + text.length * 3)
+    const at = this.#end
+    const length = this.#block.write(text, at + HEADER)
+    this.#block.writeUInt32LE(length, at)
+    this.#block.writeUInt8(kind, at + 4)
+    this.#block.writeUInt32LE(id, at + 5)
+    this.#block.writeUInt32LE(request, at + 9)
+    this.#end = at + HEADER + length
+    if (this.#end - this.#start >= FLUSH_BYTES) this.flush()
+    else this.#schedule()
   }
 
   /** Hands what there is to the stream. */
   flush(): void {
-    clearImmediate(this.#scheduled)
-    this.#scheduled = undefined
-    const frames = this.#frames
-    if (frames.length === 0) return
-    this.#frames = []
-    this.#characters = 0
-    let size = frames.length * HEADER
-    for (const { text } of frames) size += Buffer.byteLength(text)
-    const buffer = Buffer.allocUnsafe(size)
-    let end = 0
-    for (const { kind, id, text } of frames) {
-      const length = buffer.write(text, end + HEADER)
-      buffer.writeUInt32LE(length, end)
-      buffer.writeUInt8(kind, end + 4)
-      buffer.writeUInt32LE(id, end + 5)
-      end += HEADER + length
-    }
-    if (this.#stream.writable) this.#stream.write(buffer)
+    clearImmediate(this.#immediate)
+    clearTimeout(this.#timer)
+    this.#immediate = this.#timer = undefined
+    if (this.#start === this.#end) return
+    if (this.#stream.writable) this.#stream.write(this.#block.subarray(this.#start, this.#end))
+    this.#start = this.#end
+  }
+
+  #schedule(): void {
+    if (this.#wait === 0) this.#immediate ??= setImmediate(() => this.flush())
+    else this.#timer ??= setTimeout(() => this.flush(), this.#wait)
+  }
+
+  /** What was written may still be on its way to the other process: a block is never used again. */
+  #makeRoom(bytes: number): void {
+    if (this.#block.length - this.#end >= bytes) return
+    this.flush()
+    this.#block = Buffer.allocUnsafeSlow(Math.max(BLOCK_BYTES, bytes))
+    this.#start = this.#end = 0
   }
 }
 
 /** Puts frames together again from the chunks of a stream. */
 export class FrameReader {
-  readonly #onFrame: (kind: number, id: number, text: string) => void
+  readonly #onFrame: (frame: Frame) => void
   #chunks: Buffer[] = []
   #length = 0
   /** How many bytes there must be before there is another frame. */
   #needed = HEADER
 
-  constructor(onFrame: (kind: number, id: number, text: string) => void) {
+  constructor(onFrame: (frame: Frame) => void) {
     this.#onFrame = onFrame
   }
 
@@ -90,11 +120,12 @@ export class FrameReader {
         this.#needed = end - start
         break
       }
-      this.#onFrame(
-        data.readUInt8(start + 4),
-        data.readUInt32LE(start + 5),
-        data.toString('utf8', start + HEADER, end),
-      )
+      this.#onFrame({
+        kind: data.readUInt8(start + 4),
+        id: data.readUInt32LE(start + 5),
+        request: data.readUInt32LE(start + 9),
+        text: data.toString('utf8', start + HEADER, end),
+      })
       start = end
     }
     const rest = data.subarray(start)

@@ -1,4 +1,5 @@
 import type { MetricObjectWithValues, MetricValue } from 'prom-client'
+import type { WireFormat } from './wire.js'
 
 /** The metrics of one process, as prom-client's registry prints them. */
 export type MetricsReport = MetricObjectWithValues<MetricValue<string>>[]
@@ -8,6 +9,8 @@ export type ToWorker =
   /** First of all: what a worker cannot know from the command line. */
   | {
       readonly kind: 'start'
+      /** How it sends its events. */
+      readonly format: WireFormat
       /** Base64. One key for all, so that the same secret has the same mark in every event. */
       readonly redactionKey: string
       /** Takes the place of --secure-port, where that is 0 and a port was found. */

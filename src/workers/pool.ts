@@ -2,8 +2,8 @@ import cluster from 'node:cluster'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
 import { settles } from '../audit/backend/deadline.js'
-import type { AuditSink } from '../audit/context.js'
 import { systemTimers, type Timer, type Timers } from '../timers.js'
+import type { EventStore } from './event-store.js'
 import type { MetricsReport } from './messages.js'
 import { WorkerProcess, type Address, type Exit } from './worker-process.js'
 
@@ -17,7 +17,7 @@ export interface PoolOptions {
   readonly port: number
   /** A descriptor that listens already, and takes the place of a port. */
   readonly fd: number | undefined
-  readonly sink: AuditSink
+  readonly store: EventStore
   /** No worker is left, and none can be started: the inherited socket was closed with the last one. */
   readonly onLost: () => void
   readonly log: Logger
@@ -122,9 +122,10 @@ export class WorkerPool {
   }
 
   #fork(): WorkerProcess {
-    const { workers, redactionKey, fd, sink } = this.#options
-    const worker = new WorkerProcess(cluster.fork(), sink, {
+    const { workers, redactionKey, fd, store } = this.#options
+    const worker = new WorkerProcess(cluster.fork(), store, {
       kind: 'start',
+      format: store.format,
       redactionKey: redactionKey.toString('base64'),
       port: this.#port,
       fd,

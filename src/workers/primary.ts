@@ -1,8 +1,8 @@
 import type { Logger } from 'pino'
-import { Clock } from '../audit/clock.js'
 import { deadline, delay } from '../server/deadline.js'
 import type { ProxyParts } from '../server/proxy.js'
 import { StatusListeners, type StatusPorts } from '../server/status-listeners.js'
+import { EventStore } from './event-store.js'
 import { SummedMetrics } from './summed-metrics.js'
 import { WorkerPool } from './pool.js'
 import type { Address } from './worker-process.js'
@@ -33,7 +33,6 @@ export class Primary {
     this.#parts = parts
     this.#log = log
     const summed = new SummedMetrics(registry)
-    const clock = new Clock()
     this.#pool = new WorkerPool(
       {
         workers,
@@ -41,7 +40,7 @@ export class Primary {
         redactionKey,
         port: serving.port,
         fd: serving.fd,
-        sink: { backend, now: () => clock.now(), observeEvent: () => metrics.observeEvent() },
+        store: new EventStore(backend, metrics),
         onLost,
         log,
       },

@@ -1,7 +1,7 @@
 import type { Worker } from 'node:cluster'
 import type { Duplex } from 'node:stream'
-import type { AuditSink } from '../audit/context.js'
 import { deadline } from '../server/deadline.js'
+import type { EventStore } from './event-store.js'
 import { EVENTS_FD, type FromWorker, type MetricsReport, type ToWorker } from './messages.js'
 import { WorkerEvents } from './worker-events.js'
 
@@ -42,10 +42,10 @@ export class WorkerProcess {
   #report: MetricsReport = []
   #failure: string | undefined
 
-  constructor(worker: Worker, sink: AuditSink, start: ToWorker) {
+  constructor(worker: Worker, store: EventStore, start: ToWorker) {
     this.#worker = worker
     this.pid = worker.process.pid ?? 0
-    const events = new WorkerEvents(worker.process.stdio[EVENTS_FD] as Duplex, sink)
+    const events = new WorkerEvents(worker.process.stdio[EVENTS_FD] as Duplex, store)
     const exit = new Promise<[number | null, string | null]>((resolve) => {
       worker.once('exit', (code: number | null, signal: string | null) => resolve([code, signal]))
       // It could not be started, or not be told anything.

@@ -7,7 +7,8 @@ import { RateLimitedLog } from '../rate-limited-log.js'
 import { newProxyParts } from '../server/build.js'
 import { Proxy, type ProxyParts } from '../server/proxy.js'
 import type { MetricsReport, ToWorker } from './messages.js'
-import { REMOTE_PLUGIN, RemoteBackend } from './remote-backend.js'
+import { REMOTE_PLUGIN, RemoteIntake } from './remote-intake.js'
+import { newWire } from './wire.js'
 
 /** The proxy of a worker: the same request path, whose events go to the primary, which has all the rest. */
 export class WorkerServer {
@@ -31,20 +32,21 @@ export class WorkerServer {
     // node:cluster asks the primary to listen, which knows the descriptor by this number.
     const sockets = start.fd === undefined ? {} : { secure: start.fd }
     const parts = await newProxyParts(workerOptions(options, start), log, sockets, redactionKey)
-    const server = new WorkerServer(parts, options, stream, log)
+    const problems = new RateLimitedLog(log)
+    const errors = new PluginErrors(REMOTE_PLUGIN, parts.metrics, problems)
+    const mode = strictestMode(options)
+    const intake = new RemoteIntake(stream, newWire(start.format), mode, errors, parts.metrics)
+    const server = new WorkerServer(parts, intake, problems)
     await server.#proxy.start()
     return server
   }
 
-  private constructor(parts: ProxyParts, options: Options, stream: Duplex, log: Logger) {
+  private constructor(parts: ProxyParts, intake: RemoteIntake, problems: RateLimitedLog) {
     this.#parts = parts
-    this.#problems = new RateLimitedLog(log)
-    const errors = new PluginErrors(REMOTE_PLUGIN, parts.metrics, this.#problems)
-    const backend = new RemoteBackend(stream, strictestMode(options), errors, parts.metrics)
+    this.#problems = problems
     this.#proxy = new Proxy({
       ...parts,
-      backend,
-      openRequests: backend,
+      intake,
       watchesFiles: false,
       // The primary has checked and said what there is.
       onStart: () => {},

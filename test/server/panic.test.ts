@@ -9,6 +9,7 @@ import { CaptureBudget } from '../../src/audit/capture/limits.js'
 import { ProtobufConverter } from '../../src/audit/capture/protobuf/convert.js'
 import { yamlToJSON } from '../../src/audit/capture/yaml.js'
 import { Clock } from '../../src/audit/clock.js'
+import { LocalIntake } from '../../src/audit/intake.js'
 import { PolicyEvaluator } from '../../src/audit/policy/evaluate.js'
 import { parsePolicy } from '../../src/audit/policy/load.js'
 import type { Authenticator } from '../../src/authentication/authenticator.js'
@@ -43,11 +44,11 @@ async function serve(
     authenticator,
     policy: new PolicyEvaluator(parsePolicy(POLICY, 'policy.yaml')),
     sink: {
-      backend: {
+      intake: new LocalIntake({
         name: 'memory',
         processEvents: (more) => events.push(...more) > 0,
         shutdown: () => Promise.resolve(),
-      },
+      }),
       now: (
         (clock) => () =>
           clock.now()

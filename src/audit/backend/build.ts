@@ -181,7 +181,7 @@ function inMode<E>(
   delegate: Backend<E>,
   plugin: { readonly name: string; readonly maxInFlight: number },
   { mode, batch }: PluginOptions,
-  { sizeOf }: Form<E>,
+  form: Form<E>,
   { metrics, problems }: Deps,
 ): Backend<E> {
   switch (mode) {
@@ -200,7 +200,7 @@ function inMode<E>(
         maxInFlight: plugin.maxInFlight,
       }
       const errors = new PluginErrors(BUFFERED_PLUGIN, metrics, problems, plugin.name)
-      return new BufferedBackend(delegate, config, sizeOf, errors, metrics)
+      return new BufferedBackend(delegate, config, (event) => form.sizeOf(event), errors, metrics)
     }
   }
 }

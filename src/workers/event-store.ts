@@ -1,0 +1,49 @@
+import type { Backend } from '../audit/backend/backend.js'
+import { EncodingBackend } from '../audit/backend/encoding.js'
+import { Clock } from '../audit/clock.js'
+import type { Event } from '../audit/event.js'
+import type { AuditMetrics } from '../audit/metrics.js'
+import { newWire, WIRE_VERSION, type Wire, type WireFormat } from './wire.js'
+
+/** Where the primary keeps the events of its workers. */
+export class EventStore {
+  /** How workers are to send them. */
+  readonly format: WireFormat
+  readonly #backend: Backend
+  readonly #lines: Backend<string> | undefined
+  readonly #metrics: AuditMetrics
+  readonly #wire: Wire
+  readonly #clock = new Clock()
+
+  constructor(backend: Backend, metrics: AuditMetrics) {
+    this.#backend = backend
+    this.#metrics = metrics
+    const takesLines = backend instanceof EncodingBackend && backend.version === WIRE_VERSION
+    this.#lines = takesLines ? backend.lines : undefined
+    this.format = takesLines ? 'lines' : 'events'
+    this.#wire = newWire(this.format)
+  }
+
+  /** Microseconds since the Unix epoch. */
+  now(): number {
+    return this.#clock.now()
+  }
+
+  /** As Backend.processEvents, of events that came from a worker, which has counted them. */
+  process(texts: readonly string[]): boolean | Promise<boolean> {
+    return this.#lines === undefined
+      ? this.#backend.processEvents(texts.map((text) => this.#wire.decode(text)))
+      : this.#lines.processEvents(texts)
+  }
+
+  /** Stores an event of the primary's own. */
+  add(event: Event): void {
+    this.#metrics.observeEvent()
+    void this.#backend.processEvents([event])
+  }
+
+  /** The event that came as this text. */
+  decode(text: string): Event {
+    return this.#wire.decode(text)
+  }
+}

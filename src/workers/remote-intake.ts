@@ -1,0 +1,115 @@
+import type { Duplex } from 'node:stream'
+import { settles } from '../audit/backend/deadline.js'
+import type { Mode } from '../audit/backend/options.js'
+import type { PluginErrors } from '../audit/backend/plugin-errors.js'
+import type { Event } from '../audit/event.js'
+import { isLastStage, type EventIntake, type RequestEvents } from '../audit/intake.js'
+import type { AuditMetrics } from '../audit/metrics.js'
+import { FRAME, FrameReader, FrameWriter } from './frames.js'
+import type { Wire } from './wire.js'
+
+/** For error metrics and messages: the way from a worker to the primary. */
+export const REMOTE_PLUGIN = 'worker'
+
+/** What may wait for a slow primary, in bytes, unless a single event is larger. */
+const MAX_PENDING = 64 << 20
+/** Milliseconds that an event waits for others where no request waits for it: all that is lost of a worker that is killed. */
+const GATHER = 2
+/** Numbers have 32 bits. 0 is nobody's. */
+const MAX_NUMBER = 0xffffffff
+
+/**
+ * The way of a worker's events to the primary, whose backends store them. In mode `batch` nobody waits for that; in the
+ * blocking modes the request waits for the primary's answer.
+ */
+export class RemoteIntake implements EventIntake {
+  readonly #stream: Duplex
+  readonly #wire: Wire
+  readonly #mode: Mode
+  readonly #errors: PluginErrors
+  readonly #writer: FrameWriter
+  readonly #hideQueue: () => void
+  readonly #waiting = new Map<number, (stored: boolean) => void>()
+  #lastId = 0
+  #lastRequest = 0
+  /** Set by shutdown: called when nobody waits any more. */
+  #answered: (() => void) | undefined
+
+  /**
+   * @param stream to the primary's WorkerEvents
+   * @param wire as the primary reads it
+   * @param mode of the strictest of the primary's backends
+   */
+  constructor(stream: Duplex, wire: Wire, mode: Mode, errors: PluginErrors, metrics: AuditMetrics) {
+    this.#stream = stream
+    this.#wire = wire
+    this.#mode = mode
+    this.#errors = errors
+    this.#writer = new FrameWriter(stream, mode === 'batch' ? GATHER : 0)
+    this.#hideQueue = metrics.showQueue(
+      REMOTE_PLUGIN,
+      () => this.#waiting.size,
+      () => this.#writer.pending,
+    )
+    const reader = new FrameReader(({ kind, id }) => this.#settle(id, kind === FRAME.stored))
+    stream.on('data', (chunk: Buffer) => reader.push(chunk))
+    stream.on('error', () => {})
+    stream.on('close', () => this.#giveUp('the primary is gone'))
+  }
+
+  begin(): RequestEvents {
+    const request = (this.#lastRequest = next(this.#lastRequest))
+    const tell = (kind: number, text: string): void => this.#writer.write({ kind, id: 0, request, text })
+    return {
+      process: (event) => this.#process(event, request),
+      opened: (event) => tell(FRAME.opened, this.#wire.encode(event())),
+      closed: () => tell(FRAME.closed, ''),
+    }
+  }
+
+  /** Returns when the primary has everything, and in the blocking modes has stored it. */
+  async shutdown(deadline: AbortSignal): Promise<void> {
+    const answered = new Promise<void>((resolve) => (this.#answered = resolve))
+    if (this.#waiting.size === 0) this.#answered?.()
+    await settles(answered, deadline)
+    this.#writer.flush()
+    const written = new Promise<void>((resolve) => this.#stream.once('close', resolve).end(resolve))
+    if (!(await settles(written, deadline))) this.#giveUp('not handed over before the shutdown deadline')
+    this.#hideQueue()
+  }
+
+  #process(event: Event, request: number): boolean | Promise<boolean> {
+    const text = this.#wire.encode(event)
+    const last = isLastStage(event.stage)
+    const { pending } = this.#writer
+    if ((pending > 0 && pending + text.length > MAX_PENDING) || !this.#stream.writable) {
+      this.#errors.dropped(1, `the primary is too slow: ${pending} bytes wait to be written`)
+      if (last) this.#writer.write({ kind: FRAME.closed, id: 0, request, text: '' })
+      return this.#mode !== 'blocking-strict'
+    }
+    const kind = last ? FRAME.last : event.stage === 'RequestReceived' ? FRAME.first : FRAME.next
+    if (this.#mode === 'batch') {
+      this.#writer.write({ kind, id: 0, request, text })
+      return true
+    }
+    const id = (this.#lastId = next(this.#lastId))
+    this.#writer.write({ kind, id, request, text })
+    return new Promise((resolve) => this.#waiting.set(id, resolve))
+  }
+
+  #settle(id: number, stored: boolean): void {
+    this.#waiting.get(id)?.(stored || this.#mode === 'blocking')
+    this.#waiting.delete(id)
+    if (this.#waiting.size === 0) this.#answered?.()
+  }
+
+  #giveUp(reason: string): void {
+    const lost = this.#waiting.size
+    for (const id of [...this.#waiting.keys()]) this.#settle(id, false)
+    if (lost > 0) this.#errors.failed(lost, reason)
+  }
+}
+
+function next(number: number): number {
+  return number === MAX_NUMBER ? 1 : number + 1
+}

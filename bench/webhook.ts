@@ -11,7 +11,7 @@ import type { Backend } from '../src/audit/backend/backend.js'
 import { newSpooledWebhookBackend } from '../src/audit/backend/spooled-webhook.js'
 import { WebhookClient } from '../src/audit/backend/webhook-client.js'
 import { newWebhookBackend, type WebhookDeps } from '../src/audit/backend/webhook.js'
-import { newEventEncoder } from '../src/audit/encode.js'
+import { newLineEncoder } from '../src/audit/encode.js'
 import type { Event } from '../src/audit/event.js'
 import { loadKubeconfig } from '../src/kubeconfig/load.js'
 
@@ -65,7 +65,7 @@ function newDeps(directory: string, port: number): WebhookDeps {
   const fail = (...problem: unknown[]) => console.error(...problem)
   return {
     client: new WebhookClient(loadKubeconfig(file, { log: pino({ level: 'silent' }) })),
-    encode: newEventEncoder('audit.k8s.io/v1'),
+    encode: newLineEncoder('audit.k8s.io/v1'),
     problems: { failed: fail, dropped: fail, trouble: () => {} },
     metrics: { observeBatch() {}, observeDelivery() {}, observeRetry() {}, showSpool: () => () => {} },
   }
@@ -114,7 +114,7 @@ async function main(): Promise<void> {
   try {
     const [port] = (await once(worker, 'message')) as [number]
     console.log(
-      `${EVENTS.toLocaleString('en')} events of ${newEventEncoder('audit.k8s.io/v1')(event).length} bytes`,
+      `${EVENTS.toLocaleString('en')} events of ${newLineEncoder('audit.k8s.io/v1')(event).length} bytes`,
     )
 
     const webhook = newWebhookBackend({ initialBackoff: 1000 }, newDeps(directory, port))

@@ -1,7 +1,8 @@
 // What more workers bring: small GETs at level Metadata through 1 and through N workers, one after the other and again, the
-// load and the upstream in processes of their own. Requests per second depend on the cores that those two leave; the CPU
-// that each process of the proxy uses for a request says what N workers can do on N cores.
-// usage: node build/bench/workers.js [WORKERS] [SECONDS] [CONNECTIONS] [ROUNDS] [MODE]
+// load and the upstream in processes of their own. Requests per second depend on the cores that those two leave. With SHARE
+// (Linux, root) one worker has that part of a core, and N workers with the primary N times as much, so that a machine with
+// few cores has room for the load: 0.3 stands for cores of less than a third of the speed.
+// usage: node build/bench/workers.js [WORKERS] [SECONDS] [CONNECTIONS] [ROUNDS] [MODE] [SHARE]
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -9,10 +10,12 @@ import { availableParallelism, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PKI } from '../test/support/pki.js'
 import { ProxyProcess } from '../test/support/proxy-process.js'
+import { CPUShare } from './cpu-share.js'
 import type { LoadResult } from './compare/load.js'
-import { script, startScript, usage } from './compare/process.js'
+import { childrenOf, script, startScript, usage } from './compare/process.js'
 
-const [many = '2', seconds = '5', connections = '32', rounds = '3', mode = 'batch'] = process.argv.slice(2)
+const [many = '2', seconds = '5', connections = '32', rounds = '3', mode = 'batch', share = '1'] =
+  process.argv.slice(2)
 
 interface Round {
   readonly workers: number
@@ -44,11 +47,15 @@ report()
 async function measure(workers: number): Promise<Round> {
   const proxy = await startProxy(workers)
   const pid = proxy.child.pid as number
+  const cpu =
+    Number(share) < 1 ? new CPUShare(`kube-audit-proxy-bench-${pid}`, workers * Number(share)) : undefined
   try {
     const url = `https://127.0.0.1:${proxy.port}/api/v1/namespaces/default/configmaps/bench`
     const args = [url, ca.certFile, client.certFile, client.keyFile, 'h1', connections, seconds]
     const load = fork(script('load'), args)
     await once(load, 'message')
+    // Not before: the compiler is at work while it warms up.
+    cpu?.add([pid, ...childrenOf(pid)])
     const before = { all: usage(pid).cpu, own: usage(pid, false).cpu }
     const [result] = (await once(load, 'message')) as [LoadResult]
     const all = (usage(pid).cpu - before.all) / result.requests
@@ -62,6 +69,7 @@ async function measure(workers: number): Promise<Round> {
     }
   } finally {
     await proxy.stop()
+    cpu?.remove()
   }
 }
 
@@ -85,7 +93,7 @@ function startProxy(workers: number): Promise<ProxyProcess> {
     ...[`--tls-cert-file=${serving.certFile}`, `--tls-private-key-file=${serving.keyFile}`],
     ...[`--proxy-client-cert-file=${frontProxy.certFile}`, `--proxy-client-key-file=${frontProxy.keyFile}`],
     ...[`--audit-policy-file=${policy}`, `--audit-log-path=${join(dir, 'audit.log')}`],
-    `--audit-log-mode=${mode}`,
+    ...[`--audit-log-mode=${mode}`, '--audit-log-batch-max-size=1000', '--audit-log-batch-max-wait=1s'],
   ])
 }
 
@@ -96,6 +104,7 @@ function median(values: number[]): number {
 function report(): void {
   console.log(
     `${connections} connections over HTTP/1.1, ${seconds} s each, mode ${mode}, ${availableParallelism()} cores, ` +
+      `${share} of a core for each worker, ` +
       `load average ${loadavg()[0]?.toFixed(1)}, Node.js ${process.version}. Medians of ${rounds} rounds.`,
   )
   const of = (workers: number, field: keyof Round): number =>

@@ -64,7 +64,7 @@ const count = Number(connections)
 // Over HTTP/2 a few connections carry the streams, as client-go's do.
 const sessions = protocol === 'h2' ? Array.from({ length: 4 }, http2Streams) : []
 const gets = Array.from({ length: count }, (_, i) => sessions[i % 4] ?? http1())
-await Promise.all(gets.map((get) => loop(get, performance.now() + 1000, false)))
+await Promise.all(gets.map((get) => loop(get, performance.now() + 3000, false)))
 process.send?.('warm')
 const begin = performance.now()
 await Promise.all(gets.map((get) => loop(get, begin + Number(seconds) * 1000, true)))

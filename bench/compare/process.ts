@@ -30,7 +30,8 @@ export function usage(pid: number, children = true): { cpu: number; memory: numb
   return { cpu, memory }
 }
 
-function childrenOf(parent: number): number[] {
+/** The processes that a process has started and that are still there. */
+export function childrenOf(parent: number): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .filter((name) => {

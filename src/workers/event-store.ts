@@ -10,7 +10,7 @@ export class EventStore {
   /** How workers are to send them. */
   readonly format: WireFormat
   readonly #backend: Backend
-  readonly #lines: Backend<string> | undefined
+  readonly #lines: Backend<Buffer> | undefined
   readonly #metrics: AuditMetrics
   readonly #wire: Wire
   readonly #clock = new Clock()
@@ -30,10 +30,10 @@ export class EventStore {
   }
 
   /** As Backend.processEvents, of events that came from a worker, which has counted them. */
-  process(texts: readonly string[]): boolean | Promise<boolean> {
+  process(lines: readonly Buffer[]): boolean | Promise<boolean> {
     return this.#lines === undefined
-      ? this.#backend.processEvents(texts.map((text) => this.#wire.decode(text)))
-      : this.#lines.processEvents(texts)
+      ? this.#backend.processEvents(lines.map((line) => this.decode(line)))
+      : this.#lines.processEvents(lines)
   }
 
   /** Stores an event of the primary's own. */
@@ -42,8 +42,8 @@ export class EventStore {
     void this.#backend.processEvents([event])
   }
 
-  /** The event that came as this text. */
-  decode(text: string): Event {
-    return this.#wire.decode(text)
+  /** The event that came as these bytes. */
+  decode(line: Buffer): Event {
+    return this.#wire.decode(line.toString('utf8'))
   }
 }

@@ -10,26 +10,26 @@ export const FRAME = {
   last: 3,
   /** Worker: a request has begun whose RequestReceived the policy omits: that event. */
   opened: 4,
-  /** Worker: a request is over, and no event says so. No text. */
+  /** Worker: a request is over, and no event says so. No payload. */
   closed: 5,
-  /** Primary: the event of that id is stored. No text. */
+  /** Primary: the event of that id is stored. No payload. */
   stored: 6,
-  /** Primary: the event of that id is not stored. No text. */
+  /** Primary: the event of that id is not stored. No payload. */
   notStored: 7,
 } as const
 
 /** A piece of what a worker and the primary tell each other. */
-export interface Frame {
+export interface Frame<P> {
   readonly kind: number
   /** 0 where no answer is wanted. */
   readonly id: number
   /** Which of the worker's requests it is about; numbers are used again after four thousand million requests. */
   readonly request: number
-  /** An event, in the form that both have agreed on. */
-  readonly text: string
+  /** An event, in the form that both have agreed on: the text that is written, and the bytes that are read. */
+  readonly payload: P
 }
 
-/** Length of the text (4 bytes), kind (1), id (4), request (4): little-endian. */
+/** Length of the payload (4 bytes), kind (1), id (4), request (4): little-endian. */
 const HEADER = 13
 const BLOCK_BYTES = 64 * 1024
 /** So many bytes are written without a wait for more. */
@@ -57,11 +57,11 @@ export class FrameWriter {
     return this.#end - this.#start + this.#stream.writableLength
   }
 
-  write({ kind, id, request, text }: Frame): void {
+  write({ kind, id, request, payload }: Frame<string>): void {
     // No character has more than three bytes for each of its UTF-16 units.
-    this.#makeRoom(HEADER + text.length * 3)
+    this.#makeRoom(HEADER + payload.length * 3)
     const at = this.#end
-    const length = this.#block.write(text, at + HEADER)
+    const length = this.#block.write(payload, at + HEADER)
     this.#block.writeUInt32LE(length, at)
     this.#block.writeUInt8(kind, at + 4)
     this.#block.writeUInt32LE(id, at + 5)
@@ -95,15 +95,15 @@ export class FrameWriter {
   }
 }
 
-/** Puts frames together again from the chunks of a stream. */
+/** Puts frames together again from the chunks of a stream. Payloads share the memory of the chunks. */
 export class FrameReader {
-  readonly #onFrame: (frame: Frame) => void
+  readonly #onFrame: (frame: Frame<Buffer>) => void
   #chunks: Buffer[] = []
   #length = 0
   /** How many bytes there must be before there is another frame. */
   #needed = HEADER
 
-  constructor(onFrame: (frame: Frame) => void) {
+  constructor(onFrame: (frame: Frame<Buffer>) => void) {
     this.#onFrame = onFrame
   }
 
@@ -124,7 +124,7 @@ export class FrameReader {
         kind: data.readUInt8(start + 4),
         id: data.readUInt32LE(start + 5),
         request: data.readUInt32LE(start + 9),
-        text: data.toString('utf8', start + HEADER, end),
+        payload: data.subarray(start + HEADER, end),
       })
       start = end
     }

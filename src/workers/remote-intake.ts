@@ -14,7 +14,7 @@ export const REMOTE_PLUGIN = 'worker'
 /** What may wait for a slow primary, in bytes, unless a single event is larger. */
 const MAX_PENDING = 64 << 20
 /** Milliseconds that an event waits for others where no request waits for it: all that is lost of a worker that is killed. */
-const GATHER = 2
+const GATHER = 10
 /** Numbers have 32 bits. 0 is nobody's. */
 const MAX_NUMBER = 0xffffffff
 
@@ -59,7 +59,8 @@ export class RemoteIntake implements EventIntake {
 
   begin(): RequestEvents {
     const request = (this.#lastRequest = next(this.#lastRequest))
-    const tell = (kind: number, text: string): void => this.#writer.write({ kind, id: 0, request, text })
+    const tell = (kind: number, payload: string): void =>
+      this.#writer.write({ kind, id: 0, request, payload })
     return {
       process: (event) => this.#process(event, request),
       opened: (event) => tell(FRAME.opened, this.#wire.encode(event())),
@@ -79,21 +80,21 @@ export class RemoteIntake implements EventIntake {
   }
 
   #process(event: Event, request: number): boolean | Promise<boolean> {
-    const text = this.#wire.encode(event)
+    const payload = this.#wire.encode(event)
     const last = isLastStage(event.stage)
     const { pending } = this.#writer
-    if ((pending > 0 && pending + text.length > MAX_PENDING) || !this.#stream.writable) {
+    if ((pending > 0 && pending + payload.length > MAX_PENDING) || !this.#stream.writable) {
       this.#errors.dropped(1, `the primary is too slow: ${pending} bytes wait to be written`)
-      if (last) this.#writer.write({ kind: FRAME.closed, id: 0, request, text: '' })
+      if (last) this.#writer.write({ kind: FRAME.closed, id: 0, request, payload: '' })
       return this.#mode !== 'blocking-strict'
     }
     const kind = last ? FRAME.last : event.stage === 'RequestReceived' ? FRAME.first : FRAME.next
     if (this.#mode === 'batch') {
-      this.#writer.write({ kind, id: 0, request, text })
+      this.#writer.write({ kind, id: 0, request, payload })
       return true
     }
     const id = (this.#lastId = next(this.#lastId))
-    this.#writer.write({ kind, id, request, text })
+    this.#writer.write({ kind, id, request, payload })
     return new Promise((resolve) => this.#waiting.set(id, resolve))
   }
 

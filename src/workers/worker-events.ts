@@ -12,9 +12,11 @@ export class WorkerEvents {
   readonly #store: EventStore
   readonly #writer: FrameWriter
   /** The newest event of each request that is under way, as it came. */
-  readonly #open = new Map<number, string>()
-  /** Events of one chunk for which nobody waits. */
-  #texts: string[] = []
+  readonly #open = new Map<number, Buffer>()
+  /** Requests in #open whose event is part of the chunk that is being read. */
+  #fresh: number[] = []
+  /** Events of that chunk for which nobody waits. */
+  #lines: Buffer[] = []
   /** Resolves when everything that the worker has written is read. */
   readonly ended: Promise<void>
 
@@ -24,7 +26,8 @@ export class WorkerEvents {
     const reader = new FrameReader((frame) => this.#take(frame))
     stream.on('data', (chunk: Buffer) => {
       reader.push(chunk)
-      this.#storeTexts()
+      this.#detach()
+      this.#storeLines()
     })
     // A worker that is killed may leave half a frame behind, and an answer that nobody reads.
     stream.on('error', () => {})
@@ -42,44 +45,58 @@ export class WorkerEvents {
   endOpenRequests(): number {
     const newest = [...this.#open.values()]
     this.#open.clear()
-    for (const text of newest) this.#store.add(lastEvent(this.#store.decode(text), this.#store.now()))
+    for (const line of newest) this.#store.add(lastEvent(this.#store.decode(line), this.#store.now()))
     return newest.length
   }
 
-  #take(frame: Frame): void {
-    const { kind, id, request, text } = frame
+  #take(frame: Frame<Buffer>): void {
+    const { kind, id, request, payload } = frame
     switch (kind) {
       case FRAME.first:
       case FRAME.opened:
-        this.#open.set(request, text)
+        this.#remember(request, payload)
         break
       case FRAME.next:
         // Some are to have no event if the worker dies.
-        if (this.#open.has(request)) this.#open.set(request, text)
+        if (this.#open.has(request)) this.#remember(request, payload)
         break
       default:
         this.#open.delete(request)
     }
     if (kind === FRAME.opened || kind === FRAME.closed) return
-    if (id === 0) this.#texts.push(text)
-    else this.#storeAndAnswer(id, text)
+    if (id === 0) this.#lines.push(payload)
+    else this.#storeAndAnswer(id, payload)
   }
 
-  #storeTexts(): void {
-    if (this.#texts.length === 0) return
-    const texts = this.#texts
-    this.#texts = []
-    void this.#store.process(texts)
+  #remember(request: number, line: Buffer): void {
+    this.#open.set(request, line)
+    this.#fresh.push(request)
   }
 
-  #storeAndAnswer(id: number, text: string): void {
-    const stored = this.#store.process([text])
+  /** What outlasts its chunk is copied: a request that goes on for hours would hold the whole of it. */
+  #detach(): void {
+    for (const request of this.#fresh) {
+      const line = this.#open.get(request)
+      if (line !== undefined) this.#open.set(request, Buffer.from(line))
+    }
+    this.#fresh = []
+  }
+
+  #storeLines(): void {
+    if (this.#lines.length === 0) return
+    const lines = this.#lines
+    this.#lines = []
+    void this.#store.process(lines)
+  }
+
+  #storeAndAnswer(id: number, line: Buffer): void {
+    const stored = this.#store.process([line])
     if (typeof stored === 'boolean') this.#answer(id, stored)
     else void stored.then((success) => this.#answer(id, success))
   }
 
   #answer(id: number, stored: boolean): void {
-    this.#writer.write({ kind: stored ? FRAME.stored : FRAME.notStored, id, request: 0, text: '' })
+    this.#writer.write({ kind: stored ? FRAME.stored : FRAME.notStored, id, request: 0, payload: '' })
   }
 }
 

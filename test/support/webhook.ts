@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pino } from 'pino'
-import { newEventEncoder, type EventVersion } from '../../src/audit/encode.js'
+import { newEventEncoder, newLineEncoder, type EventVersion } from '../../src/audit/encode.js'
 import type { Event } from '../../src/audit/event.js'
 import { WebhookClient, type WebhookClientOptions } from '../../src/audit/backend/webhook-client.js'
 import type { DeliveryMetrics, Problems } from '../../src/audit/backend/webhook-reporter.js'
@@ -116,7 +116,7 @@ export function webhookDeps(
   const connection = loadKubeconfig(kubeconfig, { log: pino({ level: 'silent' }) })
   return {
     client: new WebhookClient(connection, options),
-    encode: newEventEncoder('audit.k8s.io/v1'),
+    encode: newLineEncoder('audit.k8s.io/v1'),
     problems: report,
     metrics: report,
   }

@@ -1,7 +1,9 @@
 import { PassThrough } from 'node:stream'
 import fc from 'fast-check'
 import t from 'tap'
-import { FRAME, FrameReader, FrameWriter, type Frame } from '../../src/workers/frames.js'
+import { FRAME, FrameReader, FrameWriter, type Frame as AnyFrame } from '../../src/workers/frames.js'
+
+type Frame = AnyFrame<string>
 
 /** What is written with the writer, as the bytes that come out of the stream. */
 function written(frames: readonly Frame[]): Buffer {
@@ -17,7 +19,7 @@ const frame = fc.record({
   kind: fc.integer({ min: 1, max: 7 }),
   id: number,
   request: number,
-  text: fc.oneof(
+  payload: fc.oneof(
     fc.string({ unit: 'binary', maxLength: 300 }),
     fc.nat(200_000).map((n) => 'é'.repeat(n)),
   ),
@@ -28,7 +30,7 @@ void t.test('frames come out as they went in, however the bytes are cut', async 
     fc.property(fc.array(frame, { maxLength: 20 }), fc.array(fc.nat(70_000)), (frames, cuts) => {
       const bytes = written(frames)
       const read: Frame[] = []
-      const reader = new FrameReader((one) => read.push(one))
+      const reader = new FrameReader((one) => read.push({ ...one, payload: one.payload.toString('utf8') }))
       let start = 0
       for (const cut of cuts) {
         reader.push(bytes.subarray(start, start + cut))
@@ -46,7 +48,7 @@ void t.test('frames of one turn go out together, large ones at once', async (t) 
   const chunks: Buffer[] = []
   stream.on('data', (chunk: Buffer) => chunks.push(chunk))
   const writer = new FrameWriter(stream, 0)
-  const small = { kind: FRAME.first, id: 0, request: 1, text: 'x'.repeat(100) }
+  const small = { kind: FRAME.first, id: 0, request: 1, payload: 'x'.repeat(100) }
   for (let i = 0; i < 10; i++) writer.write(small)
   t.equal(writer.pending, 10 * 113)
   await new Promise((resolve) => setImmediate(resolve))
@@ -54,7 +56,7 @@ void t.test('frames of one turn go out together, large ones at once', async (t) 
   t.equal(chunks.length, 1)
   t.equal(chunks[0]?.length, 10 * 113)
 
-  writer.write({ ...small, text: 'y'.repeat(40_000) })
+  writer.write({ ...small, payload: 'y'.repeat(40_000) })
   t.equal(chunks.length, 2, 'without a wait')
 })
 
@@ -63,10 +65,11 @@ void t.test('a block is not written over while the stream has it', async (t) => 
   const writer = new FrameWriter(stream, 1000)
   t.teardown(() => writer.flush())
   const texts = Array.from({ length: 500 }, (_, i) => `${i}-`.repeat(200))
-  for (const [i, text] of texts.entries()) writer.write({ kind: FRAME.next, id: i, request: i, text })
+  for (const [i, text] of texts.entries())
+    writer.write({ kind: FRAME.next, id: i, request: i, payload: text })
   writer.flush()
   const read: string[] = []
-  const reader = new FrameReader(({ text }) => read.push(text))
+  const reader = new FrameReader(({ payload }) => read.push(payload.toString('utf8')))
   for (let chunk = stream.read() as Buffer | null; chunk; chunk = stream.read() as Buffer | null) {
     reader.push(chunk)
   }

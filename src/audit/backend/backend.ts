@@ -4,7 +4,7 @@ import type { Event } from '../event.js'
  * Where events go: a log, a webhook, or a wrapper of another Backend (k8s.io/apiserver/pkg/audit Backend). Every
  * combination of flags is a composition of these.
  *
- * @typeParam E what it takes: events, or the lines that they were encoded to already
+ * @typeParam E what it takes: events, or the lines that they were encoded to already (Buffer, without newlines)
  */
 export interface Backend<E = Event> {
   /** For messages and metrics, as kube-apiserver names its plugins: `log`, `webhook`, `buffered`, `union[log,webhook]`. */

@@ -3,7 +3,7 @@ import { ConfigError, errorMessage } from '../../errors.js'
 import type { Reloadable } from '../../live/reloadable.js'
 import { RateLimitedLog } from '../../rate-limited-log.js'
 import { encodeLegacy } from '../encode-legacy.js'
-import { newEventEncoder, type EventVersion } from '../encode.js'
+import { newLineEncoder, type EventVersion } from '../encode.js'
 import type { Event } from '../event.js'
 import type { AuditMetrics } from '../metrics.js'
 import type { Backend } from './backend.js'
@@ -42,6 +42,8 @@ interface Deps extends AuditBackendDeps {
 
 type PluginOptions = AuditLogOptions | AuditWebhookOptions
 
+/** What V8 keeps of a Buffer besides its bytes. */
+const LINE_OVERHEAD = 128
 /** lumberjack's default of MaxSize, in megabytes. */
 const DEFAULT_MAXSIZE = 100
 /** The log takes batches in the order in which it is handed them, and joins those that wait. */
@@ -57,15 +59,16 @@ const FULL = new Set(['ENOSPC', 'EDQUOT'])
 /** What the backends are handed, and how they read it. */
 interface Form<E> {
   /** Makes an encoder of one event as one line, without its newline. */
-  encoder(options: { readonly version: EventVersion; readonly format?: string }): (event: E) => string
+  encoder(options: { readonly version: EventVersion; readonly format?: string }): (event: E) => Buffer
   /** What one event holds in memory, about, in bytes. */
   sizeOf(event: E): number
   /** The plugin behind the truncation that the options ask for. */
-  truncated(plugin: Backend<E>, options: PluginOptions, encode: (event: E) => string, deps: Deps): Backend<E>
+  truncated(plugin: Backend<E>, options: PluginOptions, encode: (event: E) => Buffer, deps: Deps): Backend<E>
 }
 
 const EVENTS: Form<Event> = {
-  encoder: ({ version, format }) => (format === 'legacy' ? encodeLegacy : newEventEncoder(version)),
+  encoder: ({ version, format }) =>
+    format === 'legacy' ? (event) => Buffer.from(encodeLegacy(event)) : newLineEncoder(version),
   sizeOf: estimateBytes,
   truncated(plugin, { truncate }, encode, { metrics, problems }) {
     if (!truncate.enabled) return plugin
@@ -75,9 +78,9 @@ const EVENTS: Form<Event> = {
 }
 
 /** Lines, as an EncodingBackend makes them. */
-const LINES: Form<string> = {
+const LINES: Form<Buffer> = {
   encoder: () => (line) => line,
-  sizeOf: (line) => line.length,
+  sizeOf: (line) => LINE_OVERHEAD + line.length,
   truncated: (plugin) => plugin,
 }
 

@@ -1,5 +1,5 @@
 import { errorMessage } from '../../errors.js'
-import { newEventEncoder, type EventVersion } from '../encode.js'
+import { newLineEncoder, type EventVersion } from '../encode.js'
 import type { Event } from '../event.js'
 import type { Backend } from './backend.js'
 import type { PluginErrors } from './plugin-errors.js'
@@ -8,21 +8,21 @@ import type { PluginErrors } from './plugin-errors.js'
 export class EncodingBackend implements Backend {
   readonly name: string
   /** What takes the lines; for events that another process has encoded in the same way. */
-  readonly lines: Backend<string>
+  readonly lines: Backend<Buffer>
   readonly version: EventVersion
-  readonly #encode: (event: Event) => string
+  readonly #encode: (event: Event) => Buffer
   readonly #errors: PluginErrors
 
-  constructor(lines: Backend<string>, version: EventVersion, errors: PluginErrors) {
+  constructor(lines: Backend<Buffer>, version: EventVersion, errors: PluginErrors) {
     this.name = lines.name
     this.lines = lines
     this.version = version
-    this.#encode = newEventEncoder(version)
+    this.#encode = newLineEncoder(version)
     this.#errors = errors
   }
 
   processEvents(events: readonly Event[]): boolean | Promise<boolean> {
-    const lines: string[] = []
+    const lines: Buffer[] = []
     for (const event of events) {
       try {
         lines.push(this.#encode(event))

@@ -10,15 +10,16 @@ import type { PluginErrors } from './plugin-errors.js'
 /** For error metrics and messages: k8s.io/apiserver/plugin/pkg/audit/log PluginName. */
 export const LOG_PLUGIN = 'log'
 
-/** What goes out in one write, in characters, unless a single call is larger. */
+/** What goes out in one write, in bytes, unless a single call is larger. */
 const MAX_CHUNK = 1 << 20
 const NEWLINE = 0x0a
 
 /** What one call of processEvents waits for. */
 interface Pending {
-  /** Whole lines. */
-  readonly text: string
-  readonly events: number
+  /** Without their newlines. */
+  readonly lines: readonly Buffer[]
+  /** With their newlines. */
+  readonly bytes: number
   readonly resolve: (stored: boolean) => void
 }
 
@@ -30,24 +31,24 @@ interface Pending {
 export class LogBackend<E = Event> implements Backend<E> {
   readonly name = LOG_PLUGIN
   readonly #output: LogOutput
-  readonly #encode: (event: E) => string
+  readonly #encode: (event: E) => Buffer
   readonly #errors: PluginErrors
   readonly #metrics: AuditMetrics
   readonly #maxPending: number
   #pending: Pending[] = []
-  /** Characters in #pending and in the chunk under way. */
-  #pendingLength = 0
+  /** In #pending and in the chunk under way. */
+  #pendingBytes = 0
   #writing: Promise<void> | undefined
   /** The chunk under way. */
   #current: Pending[] = []
 
   /**
    * @param encode an event as one line, without its newline
-   * @param maxPending how many characters may wait for a slow output before events are refused
+   * @param maxPending how many bytes may wait for a slow output before events are refused
    */
   constructor(
     output: LogOutput,
-    encode: (event: E) => string,
+    encode: (event: E) => Buffer,
     errors: PluginErrors,
     metrics: AuditMetrics,
     maxPending = 64 << 20,
@@ -61,27 +62,28 @@ export class LogBackend<E = Event> implements Backend<E> {
 
   /** Resolves when the events are in the file: true for all of them, false if even one is not. */
   processEvents(events: readonly E[]): boolean | Promise<boolean> {
-    let text = ''
-    let encoded = 0
+    const lines: Buffer[] = []
+    let bytes = 0
     for (const event of events) {
       try {
-        text += this.#encode(event) + '\n'
-        encoded++
+        const line = this.#encode(event)
+        lines.push(line)
+        bytes += line.length + 1
       } catch (err) {
         this.#errors.failed(1, `encoding: ${errorMessage(err)}`)
       }
     }
-    const complete = encoded === events.length
-    if (encoded === 0) return complete
-    if (this.#pendingLength > 0 && this.#pendingLength + text.length > this.#maxPending) {
+    const complete = lines.length === events.length
+    if (lines.length === 0) return complete
+    if (this.#pendingBytes > 0 && this.#pendingBytes + bytes > this.#maxPending) {
       this.#errors.dropped(
-        encoded,
-        `the output is too slow: ${this.#pendingLength} characters wait to be written`,
+        lines.length,
+        `the output is too slow: ${this.#pendingBytes} bytes wait to be written`,
       )
       return false
     }
-    this.#pendingLength += text.length
-    const stored = new Promise<boolean>((resolve) => this.#pending.push({ text, events: encoded, resolve }))
+    this.#pendingBytes += bytes
+    const stored = new Promise<boolean>((resolve) => this.#pending.push({ lines, bytes, resolve }))
     this.#writing ??= this.#writeAll()
     return complete ? stored : stored.then(() => false)
   }
@@ -108,27 +110,26 @@ export class LogBackend<E = Event> implements Backend<E> {
 
   /** The next calls that make up one chunk. */
   #take(): Pending[] {
-    if (this.#pendingLength <= MAX_CHUNK) {
+    if (this.#pendingBytes <= MAX_CHUNK) {
       const all = this.#pending
       this.#pending = []
       return all
     }
     let length = 0
-    const end = this.#pending.findIndex((p, i) => (length += p.text.length) > MAX_CHUNK && i > 0)
+    const end = this.#pending.findIndex((p, i) => (length += p.bytes) > MAX_CHUNK && i > 0)
     return this.#pending.splice(0, end < 0 ? this.#pending.length : end)
   }
 
   async #writeCurrent(): Promise<void> {
-    const text = this.#current.map((p) => p.text).join('')
-    const lines = Buffer.from(text)
+    const block = joinLines(this.#current)
     const start = performance.now()
-    const { stored, error } = await this.#output.append(lines)
+    const { stored, error } = await this.#output.append(block)
     // Empty if the shutdown gave it up meanwhile.
     const chunk = this.#current
     this.#current = []
-    this.#pendingLength -= text.length
-    if (stored < lines.length) {
-      this.#fail(chunk, countLines(lines.subarray(0, stored)), error ?? 'short write')
+    this.#pendingBytes -= block.length
+    if (stored < block.length) {
+      this.#fail(chunk, countLines(block.subarray(0, stored)), error ?? 'short write')
       return
     }
     this.#metrics.observeDelivery(this.name, (performance.now() - start) / 1000)
@@ -139,13 +140,27 @@ export class LogBackend<E = Event> implements Backend<E> {
   #fail(chunk: Pending[], lines: number, reason: string): void {
     let lost = 0
     let left = lines
-    for (const { events, resolve } of chunk) {
-      lost += Math.max(0, events - left)
-      resolve(events <= left)
-      left = Math.max(0, left - events)
+    for (const { lines: mine, resolve } of chunk) {
+      lost += Math.max(0, mine.length - left)
+      resolve(mine.length <= left)
+      left = Math.max(0, left - mine.length)
     }
     if (lost > 0) this.#errors.failed(lost, reason)
   }
+}
+
+/** All lines, each with its newline. */
+function joinLines(pending: readonly Pending[]): Buffer {
+  const block = Buffer.allocUnsafe(pending.reduce((sum, { bytes }) => sum + bytes, 0))
+  let end = 0
+  for (const { lines } of pending) {
+    for (const line of lines) {
+      block.set(line, end)
+      end += line.length
+      block[end++] = NEWLINE
+    }
+  }
+  return block
 }
 
 function countLines(lines: Buffer): number {

@@ -34,12 +34,12 @@ export function segmentBase(fileName: string): number | undefined {
   return /^\d{16}$/.test(digits) ? Number(digits) : undefined
 }
 
-/** A line of text as a record, ready to be written. */
-export function encodeRecord(line: string): Buffer {
-  const length = Buffer.byteLength(line)
+/** A line as a record, ready to be written. */
+export function encodeRecord(line: Buffer): Buffer {
+  const { length } = line
   const record = Buffer.allocUnsafe(HEADER_BYTES + length)
   record.writeUInt32LE(length, 0)
-  record.write(line, HEADER_BYTES, 'utf8')
+  record.set(line, HEADER_BYTES)
   record.writeUInt32LE(checksum(record, 0, length), 4)
   return record
 }

@@ -21,7 +21,7 @@ export class TruncateBackend implements Backend {
   readonly name: string
   readonly #delegate: Backend
   readonly #config: TruncateConfig
-  readonly #encode: (event: Event) => string
+  readonly #encode: (event: Event) => Buffer
   readonly #errors: PluginErrors
   readonly #metrics: AuditMetrics
 
@@ -29,7 +29,7 @@ export class TruncateBackend implements Backend {
   constructor(
     delegate: Backend,
     config: TruncateConfig,
-    encode: (event: Event) => string,
+    encode: (event: Event) => Buffer,
     errors: PluginErrors,
     metrics: AuditMetrics,
   ) {
@@ -89,7 +89,7 @@ export class TruncateBackend implements Backend {
   /** Bytes of the encoded event; infinite if it cannot be encoded, which is counted here. */
   #size(event: Event): number {
     try {
-      return Buffer.byteLength(this.#encode(event))
+      return this.#encode(event).length
     } catch (err) {
       this.#errors.failed(1, `encoding: ${errorMessage(err)}`)
       return Infinity

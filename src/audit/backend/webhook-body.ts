@@ -1,4 +1,4 @@
-/** What every line of newEventEncoder starts with; then come the version and a quotation mark. */
+/** What every line of newLineEncoder starts with; then come the version and a quotation mark. */
 const PREFIX = Buffer.from('{"kind":"Event","apiVersion":"', 'latin1')
 const CHUNK_BYTES = 256 * 1024
 const OPEN = Buffer.from('{', 'latin1')
@@ -15,7 +15,7 @@ export interface EventListBody {
 }
 
 /**
- * The EventList of lines that newEventEncoder made, as far as they have the first one's version: those that an earlier
+ * The EventList of lines that newLineEncoder made, as far as they have the first one's version: those that an earlier
  * process spooled may have another. As from kube-apiserver, the items carry neither kind nor apiVersion.
  */
 export function encodeEventListBody(lines: readonly Buffer[]): EventListBody {

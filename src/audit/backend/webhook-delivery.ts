@@ -70,7 +70,7 @@ export class WebhookDelivery {
   /**
    * Never rejects.
    *
-   * @param lines events as newEventEncoder has them
+   * @param lines events as newLineEncoder makes them
    * @returns how many of them, from the first on, the receiver has; and why it has no more, the receiver's URL first
    */
   async deliver(

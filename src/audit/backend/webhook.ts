@@ -12,8 +12,8 @@ export interface WebhookOptions {
 export interface WebhookDeps<E = Event> {
   /** Closed with the backend. */
   readonly client: EventListClient
-  /** An event as one line of JSON: newEventEncoder in the version that the receiver is to get. */
-  readonly encode: (event: E) => string
+  /** An event as one line of JSON: newLineEncoder in the version that the receiver is to get. */
+  readonly encode: (event: E) => Buffer
   readonly problems: Problems
   readonly metrics: DeliveryMetrics
 }
@@ -60,7 +60,7 @@ class WebhookBackend<E> implements Backend<E> {
   async #deliver(events: readonly E[]): Promise<boolean> {
     if (events.length === 0) return true
     const { encode, problems } = this.#deps
-    const lines = events.map((event) => Buffer.from(encode(event)))
+    const lines = events.map((event) => encode(event))
     const { delivered, reason } = await this.#delivery.deliver(lines, this.#signals)
     if (delivered === events.length) return true
     problems.failed(events.length - delivered, reason)

@@ -11,7 +11,7 @@ import { TRUNCATE_PLUGIN, TruncateBackend } from '../backend/truncate.js'
 import { WebhookClient } from '../backend/webhook-client.js'
 import { WEBHOOK_PLUGIN } from '../backend/webhook-delivery.js'
 import { newWebhookBackend } from '../backend/webhook.js'
-import { newEventEncoder } from '../encode.js'
+import { newLineEncoder } from '../encode.js'
 import { STAGES } from '../event.js'
 import type { AuditMetrics } from '../metrics.js'
 import type { AuditSink } from './audit-sink.js'
@@ -35,7 +35,7 @@ const CONNECTIONS = 4
  */
 export function newSinkBackend(sink: AuditSink, { webhook, metrics, problems }: SinkDeps): Backend {
   const plugin = `dynamic:${sink.name}`
-  const encode = newEventEncoder(webhook.version)
+  const encode = newLineEncoder(webhook.version)
   const errors = (of: string) => new PluginErrors(of, metrics, problems, plugin)
   const client = new WebhookClient(connectionTo(sink), { connections: CONNECTIONS })
   const deps = { client, encode, problems: errors(WEBHOOK_PLUGIN), metrics }

@@ -16,7 +16,14 @@ function setUp<D extends HeldBackend | InstantBackend>(delegate: D, fields: Part
   const timers = new ManualTimers()
   const report = new Report(timers)
   const errors = new PluginErrors('buffered', report.metrics, report.problems, 'log')
-  const buffered = new BufferedBackend(delegate, { ...config, ...fields }, estimateBytes, errors, report.metrics, timers)
+  const buffered = new BufferedBackend(
+    delegate,
+    { ...config, ...fields },
+    estimateBytes,
+    errors,
+    report.metrics,
+    timers,
+  )
   const send = (...ids: (string | number)[]) => buffered.processEvents(ids.map((id) => makeEvent(id)))
   return { timers, report, buffered, delegate, send }
 }

@@ -39,7 +39,7 @@ class HeldOutput implements LogOutput {
 
 const all = (calls: (boolean | Promise<boolean>)[]) => Promise.all(calls.map(async (call) => call))
 
-function setUp({ encode = (e: Event) => e.auditID, maxPending = 1000 } = {}) {
+function setUp({ encode = (e: Event) => Buffer.from(e.auditID), maxPending = 1000 } = {}) {
   const output = new HeldOutput()
   const report = new Report()
   const errors = new PluginErrors('log', report.metrics, report.problems)
@@ -95,7 +95,7 @@ void t.test('what waits for a slow output is bounded', async (t) => {
 void t.test('an event that cannot be encoded does not take others with it', async (t) => {
   const encode = (e: Event) => {
     if (e.auditID === 'bad') throw new RangeError('Invalid string length')
-    return e.auditID
+    return Buffer.from(e.auditID)
   }
   const { output, send, lost } = setUp({ encode })
   const stored = send('a', 'bad', 'b')

@@ -35,7 +35,9 @@ function line(i: number, length = 100): string {
 }
 
 function append(spool: Spool, from: number, to: number, length?: number): number {
-  return spool.append(Array.from({ length: to - from }, (_, i) => encodeRecord(line(from + i, length))))
+  return spool.append(
+    Array.from({ length: to - from }, (_, i) => encodeRecord(Buffer.from(line(from + i, length)))),
+  )
 }
 
 /** The numbers of all lines that can be read. */
@@ -117,7 +119,7 @@ void t.test('a batch is bounded in lines and bytes, but has a line', async (t) =
 void t.test('lines of any length and content', async (t) => {
   const { spool } = await openSpool(newDirectory(t), 64 << 20)
   const texts = ['x', 'é\u2028😀', 'y'.repeat(3_000_000), 'z'.repeat(512 * 1024), 'end']
-  spool.append(texts.map(encodeRecord))
+  spool.append(texts.map((text) => encodeRecord(Buffer.from(text))))
   const { lines } = await spool.read(100, Infinity)
   t.strictSame(lines.map(String), texts)
   await spool.close()
@@ -181,7 +183,7 @@ void t.test('only the owner can read it', async (t) => {
 })
 
 void t.test('a tail that is not whole is cut off', async (t) => {
-  const recordBytes = encodeRecord(line(0)).length
+  const recordBytes = encodeRecord(Buffer.from(line(0))).length
   const damage: Record<string, { readonly do: (file: string, size: number) => void; readonly left: number }> =
     {
       'one byte is missing': { do: (file, size) => truncateSync(file, size - 1), left: 9 },

@@ -8,7 +8,7 @@ import {
   newSpooledWebhookBackend,
   type SpooledWebhookOptions,
 } from '../../../src/audit/backend/spooled-webhook.js'
-import { newEventEncoder } from '../../../src/audit/encode.js'
+import { newLineEncoder } from '../../../src/audit/encode.js'
 import { ConfigError } from '../../../src/errors.js'
 import { PKI } from '../../support/pki.js'
 import { mountSmallDisk } from '../../support/small-disk.js'
@@ -263,7 +263,7 @@ void t.test('events in another version than before', async (t) => {
       bufferBytes: 1 << 20,
       throttle: { take: () => (hasMore ? 0 : 1) },
     },
-    { ...deps, encode: newEventEncoder('audit.k8s.io/v1beta1') },
+    { ...deps, encode: newLineEncoder('audit.k8s.io/v1beta1') },
   )
   void second.processEvents(auditEvents(3, 5))
   setImmediate(() => (hasMore = true))

@@ -1,12 +1,12 @@
 import t from 'tap'
 import { PluginErrors } from '../../../src/audit/backend/plugin-errors.js'
 import { TruncateBackend } from '../../../src/audit/backend/truncate.js'
-import { newEventEncoder } from '../../../src/audit/encode.js'
+import { newLineEncoder } from '../../../src/audit/encode.js'
 import type { Event } from '../../../src/audit/event.js'
 import { HeldBackend, InstantBackend, makeEvent, never, Report } from '../../support/audit.js'
 
-const encode = newEventEncoder('audit.k8s.io/v1')
-const sizeOf = (event: Event) => Buffer.byteLength(encode(event))
+const encode = newLineEncoder('audit.k8s.io/v1')
+const sizeOf = (event: Event) => encode(event).length
 
 function setUp<D extends HeldBackend | InstantBackend>(
   delegate: D,

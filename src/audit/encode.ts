@@ -1,6 +1,7 @@
 import type { UserInfo } from '../authentication/user.js'
 import { formatTime, newMicroTimeFormat } from './clock.js'
 import type { Event, ObjectReference, ResponseStatus } from './event.js'
+import { LineArena } from './line-arena.js'
 
 /** The versions in which an event can be written: --audit-log-version and --audit-webhook-version. */
 export const EVENT_VERSIONS = ['audit.k8s.io/v1', 'audit.k8s.io/v1beta1', 'audit.k8s.io/v1alpha1'] as const
@@ -9,7 +10,8 @@ export type EventVersion = (typeof EVENT_VERSIONS)[number]
 /** Makes an encoder of events as lines of bytes: newEventEncoder's, in UTF-8. */
 export function newLineEncoder(version: EventVersion): (event: Event) => Buffer {
   const encode = newEventEncoder(version)
-  return (event) => Buffer.from(encode(event))
+  const arena = new LineArena()
+  return (event) => arena.encode(encode(event))
 }
 
 /**

@@ -2,6 +2,7 @@ import type { Backend } from '../audit/backend/backend.js'
 import { EncodingBackend } from '../audit/backend/encoding.js'
 import { Clock } from '../audit/clock.js'
 import type { Event } from '../audit/event.js'
+import { LineArena } from '../audit/line-arena.js'
 import type { AuditMetrics } from '../audit/metrics.js'
 import { newWire, WIRE_VERSION, type Wire, type WireFormat } from './wire.js'
 
@@ -14,6 +15,7 @@ export class EventStore {
   readonly #metrics: AuditMetrics
   readonly #wire: Wire
   readonly #clock = new Clock()
+  readonly #arena = new LineArena()
 
   constructor(backend: Backend, metrics: AuditMetrics) {
     this.#backend = backend
@@ -33,7 +35,7 @@ export class EventStore {
   process(lines: readonly Buffer[]): boolean | Promise<boolean> {
     return this.#lines === undefined
       ? this.#backend.processEvents(lines.map((line) => this.decode(line)))
-      : this.#lines.processEvents(lines)
+      : this.#lines.processEvents(lines.map((line) => this.#arena.copy(line)))
   }
 
   /** Stores an event of the primary's own. */

@@ -98,38 +98,62 @@ export class FrameWriter {
 /** Puts frames together again from the chunks of a stream. Payloads share the memory of the chunks. */
 export class FrameReader {
   readonly #onFrame: (frame: Frame<Buffer>) => void
-  #chunks: Buffer[] = []
+  /** The beginning of a frame whose end has yet to come, in pieces. */
+  #pieces: Buffer[] = []
   #length = 0
-  /** How many bytes there must be before there is another frame. */
-  #needed = HEADER
 
   constructor(onFrame: (frame: Frame<Buffer>) => void) {
     this.#onFrame = onFrame
   }
 
   push(chunk: Buffer): void {
-    this.#chunks.push(chunk)
-    this.#length += chunk.length
-    if (this.#length < this.#needed) return
-    const data = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks)
     let start = 0
-    this.#needed = HEADER
-    while (data.length - start >= HEADER) {
-      const end = start + HEADER + data.readUInt32LE(start)
-      if (end > data.length) {
-        this.#needed = end - start
-        break
-      }
-      this.#onFrame({
-        kind: data.readUInt8(start + 4),
-        id: data.readUInt32LE(start + 5),
-        request: data.readUInt32LE(start + 9),
-        payload: data.subarray(start + HEADER, end),
-      })
+    if (this.#length > 0) {
+      start = this.#complete(chunk)
+      if (this.#length > 0) return
+    }
+    while (chunk.length - start >= HEADER) {
+      const end = start + HEADER + chunk.readUInt32LE(start)
+      if (end > chunk.length) break
+      this.#read(chunk, start, end)
       start = end
     }
-    const rest = data.subarray(start)
-    this.#chunks = rest.length === 0 ? [] : [rest]
-    this.#length = rest.length
+    if (start < chunk.length) this.#keep(chunk.subarray(start))
+  }
+
+  /** Completes the frame that has begun, as far as the chunk goes: where in it the next one begins. */
+  #complete(chunk: Buffer): number {
+    let start = 0
+    if (this.#length < HEADER) {
+      start = Math.min(HEADER - this.#length, chunk.length)
+      this.#keep(chunk.subarray(0, start))
+      if (this.#length < HEADER) return start
+    }
+    if (this.#pieces.length > 1 && (this.#pieces[0] as Buffer).length < HEADER) {
+      this.#pieces = [Buffer.concat(this.#pieces)]
+    }
+    const size = HEADER + (this.#pieces[0] as Buffer).readUInt32LE(0)
+    const end = Math.min(start + size - this.#length, chunk.length)
+    this.#keep(chunk.subarray(start, end))
+    if (this.#length < size) return end
+    const frame = Buffer.concat(this.#pieces)
+    this.#pieces = []
+    this.#length = 0
+    this.#read(frame, 0, size)
+    return end
+  }
+
+  #keep(piece: Buffer): void {
+    this.#pieces.push(piece)
+    this.#length += piece.length
+  }
+
+  #read(data: Buffer, start: number, end: number): void {
+    this.#onFrame({
+      kind: data.readUInt8(start + 4),
+      id: data.readUInt32LE(start + 5),
+      request: data.readUInt32LE(start + 9),
+      payload: data.subarray(start + HEADER, end),
+    })
   }
 }

@@ -39,6 +39,8 @@ export class LogBackend<E = Event> implements Backend<E> {
   /** In #pending and in the chunk under way. */
   #pendingBytes = 0
   #writing: Promise<void> | undefined
+  /** What the chunk under way is written from, one after the other. */
+  #block = Buffer.alloc(0)
   /** The chunk under way. */
   #current: Pending[] = []
 
@@ -121,7 +123,7 @@ export class LogBackend<E = Event> implements Backend<E> {
   }
 
   async #writeCurrent(): Promise<void> {
-    const block = joinLines(this.#current)
+    const block = this.#joinLines(this.#current)
     const start = performance.now()
     const { stored, error } = await this.#output.append(block)
     // Empty if the shutdown gave it up meanwhile.
@@ -136,6 +138,24 @@ export class LogBackend<E = Event> implements Backend<E> {
     for (const p of chunk) p.resolve(true)
   }
 
+  /** All lines, each with its newline; good until the next call. */
+  #joinLines(pending: readonly Pending[]): Buffer {
+    const bytes = pending.reduce((sum, one) => sum + one.bytes, 0)
+    if (bytes > this.#block.length && bytes <= MAX_CHUNK) {
+      this.#block = Buffer.allocUnsafeSlow(Math.min(MAX_CHUNK, bytes * 2))
+    }
+    const block = bytes > MAX_CHUNK ? Buffer.allocUnsafeSlow(bytes) : this.#block
+    let end = 0
+    for (const { lines } of pending) {
+      for (const line of lines) {
+        block.set(line, end)
+        end += line.length
+        block[end++] = NEWLINE
+      }
+    }
+    return block.subarray(0, end)
+  }
+
   /** Settles the calls of which the first `lines` lines are stored, and counts the rest as lost. */
   #fail(chunk: Pending[], lines: number, reason: string): void {
     let lost = 0
@@ -147,20 +167,6 @@ export class LogBackend<E = Event> implements Backend<E> {
     }
     if (lost > 0) this.#errors.failed(lost, reason)
   }
-}
-
-/** All lines, each with its newline. */
-function joinLines(pending: readonly Pending[]): Buffer {
-  const block = Buffer.allocUnsafe(pending.reduce((sum, { bytes }) => sum + bytes, 0))
-  let end = 0
-  for (const { lines } of pending) {
-    for (const line of lines) {
-      block.set(line, end)
-      end += line.length
-      block[end++] = NEWLINE
-    }
-  }
-  return block
 }
 
 function countLines(lines: Buffer): number {

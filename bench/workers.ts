@@ -1,21 +1,24 @@
-// What more workers bring: small GETs at level Metadata through 1 and through N workers, one after the other and again, the
-// load and the upstream in processes of their own. Requests per second depend on the cores that those two leave. With SHARE
-// (Linux, root) one worker has that part of a core, and N workers with the primary N times as much, so that a machine with
-// few cores has room for the load: 0.3 stands for cores of less than a third of the speed.
+// What more workers bring: small GETs at level Metadata through 1 and through N workers, in turn. wrk and nginx, as load and
+// as upstream, take little CPU; still, they need room. SHARE leaves it on a machine with few cores (Linux, root): one worker
+// has that part of a core, and N workers with the primary together N times as much. So with 0.5, two workers and the primary
+// have the CPU time of one core on two cores, and the rest is for the load.
 // usage: node build/bench/workers.js [WORKERS] [SECONDS] [CONNECTIONS] [ROUNDS] [MODE] [SHARE]
-import { fork } from 'node:child_process'
+import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { availableParallelism, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { PKI } from '../test/support/pki.js'
 import { ProxyProcess } from '../test/support/proxy-process.js'
+import { childrenOf, usage } from './compare/process.js'
 import { CPUShare } from './cpu-share.js'
-import type { LoadResult } from './compare/load.js'
-import { childrenOf, script, startScript, usage } from './compare/process.js'
 
-const [many = '2', seconds = '5', connections = '32', rounds = '3', mode = 'batch', share = '1'] =
-  process.argv.slice(2)
+const args = process.argv.slice(2)
+const [many = '2', seconds = '5', connections = '64', rounds = '5', mode = 'batch', share = '1'] = args
+/** Seconds of load before the measurement, in which the compiler is at work. */
+const WARM_UP = 4
 
 interface Round {
   readonly workers: number
@@ -26,20 +29,25 @@ interface Round {
   readonly errors: number
 }
 
+for (const program of ['wrk', 'nginx']) {
+  if (spawnSync(program, ['-v']).error === undefined) continue
+  console.error(`${program} is not installed: expected wrk and nginx`)
+  process.exit(2)
+}
 const dir = mkdtempSync(join(tmpdir(), 'kube-audit-proxy-bench-'))
 const pki = new PKI(join(dir, 'pki'))
 const ca = pki.ca('ca')
 const serving = pki.issue(ca, { name: 'serving', cn: 'localhost', ip: ['127.0.0.1'], usage: 'server' })
-const client = pki.issue(ca, { name: 'client', cn: 'admin', o: ['system:masters'], usage: 'client' })
-const frontProxy = pki.issue(ca, { name: 'front-proxy', cn: 'front-proxy-client', usage: 'client' })
-const [upstream, upstreamPort] = await startScript('upstream', [serving.certFile, serving.keyFile, '1600'])
+const upstreamPort = 20_000 + (process.pid % 20_000)
+const upstream = await startUpstream(upstreamPort)
 const results: Round[] = []
 try {
   for (let round = 0; round < Number(rounds); round++) {
     for (const workers of [1, Number(many)]) results.push(await measure(workers))
   }
 } finally {
-  upstream.kill()
+  upstream.kill('SIGQUIT')
+  await once(upstream, 'exit')
   rmSync(dir, { recursive: true, force: true })
 }
 report()
@@ -51,21 +59,18 @@ async function measure(workers: number): Promise<Round> {
     Number(share) < 1 ? new CPUShare(`kube-audit-proxy-bench-${pid}`, workers * Number(share)) : undefined
   try {
     const url = `https://127.0.0.1:${proxy.port}/api/v1/namespaces/default/configmaps/bench`
-    const args = [url, ca.certFile, client.certFile, client.keyFile, 'h1', connections, seconds]
-    const load = fork(script('load'), args)
-    await once(load, 'message')
-    // Not before: the compiler is at work while it warms up.
+    await load(url, WARM_UP)
     cpu?.add([pid, ...childrenOf(pid)])
     const before = { all: usage(pid).cpu, own: usage(pid, false).cpu }
-    const [result] = (await once(load, 'message')) as [LoadResult]
-    const all = (usage(pid).cpu - before.all) / result.requests
-    const own = (usage(pid, false).cpu - before.own) / result.requests
+    const { requests, perSecond, errors } = await load(url, Number(seconds))
+    const all = (usage(pid).cpu - before.all) / requests
+    const own = (usage(pid, false).cpu - before.own) / requests
     return {
       workers,
-      perSecond: result.requests / result.seconds,
+      perSecond,
       primary: workers === 1 ? 0 : own,
       serving: workers === 1 ? all : all - own,
-      errors: result.errors,
+      errors,
     }
   } finally {
     await proxy.stop()
@@ -73,25 +78,71 @@ async function measure(workers: number): Promise<Round> {
   }
 }
 
+async function load(
+  url: string,
+  duration: number,
+): Promise<{ requests: number; perSecond: number; errors: number }> {
+  const { stdout } = await promisify(execFile)('wrk', ['-t1', `-c${connections}`, `-d${duration}s`, url])
+  const number = (pattern: RegExp): number => Number(pattern.exec(stdout)?.[1] ?? 0)
+  const failed = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(stdout) ?? []
+  return {
+    requests: number(/(\d+) requests in/),
+    perSecond: number(/Requests\/sec:\s+([\d.]+)/),
+    errors:
+      number(/Non-2xx or 3xx responses: (\d+)/) + failed.slice(1).reduce((sum, n) => sum + Number(n), 0),
+  }
+}
+
+/** nginx that answers every request with the same object of 1,600 bytes. */
+async function startUpstream(port: number): Promise<ChildProcess> {
+  const object = { kind: 'ConfigMap', apiVersion: 'v1', metadata: { name: 'bench' }, data: { filler: '' } }
+  object.data.filler = 'x'.repeat(1600 - JSON.stringify(object).length)
+  const conf = join(dir, 'nginx.conf')
+  writeFileSync(
+    conf,
+    `worker_processes 1; daemon off; pid ${dir}/nginx.pid; error_log ${dir}/nginx.err;
+events { worker_connections 4096; }
+http {
+  access_log off; keepalive_requests 100000000;
+  client_body_temp_path ${dir}/b; proxy_temp_path ${dir}/p; fastcgi_temp_path ${dir}/f; uwsgi_temp_path ${dir}/u; scgi_temp_path ${dir}/s;
+  server {
+    listen 127.0.0.1:${port} ssl;
+    ssl_certificate ${serving.certFile}; ssl_certificate_key ${serving.keyFile};
+    location / { default_type application/json; return 200 '${JSON.stringify(object)}'; }
+  }
+}
+`,
+  )
+  const child = spawn('nginx', ['-c', conf, '-p', dir], { stdio: ['ignore', 'inherit', 'inherit'] })
+  for (;;) {
+    const socket = connect(port, '127.0.0.1')
+    const up = await once(socket, 'connect').then(
+      () => true,
+      () => false,
+    )
+    socket.destroy()
+    if (up) return child
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
 function startProxy(workers: number): Promise<ProxyProcess> {
   const kubeconfig = join(dir, 'kubeconfig')
   const cluster = { server: `https://127.0.0.1:${upstreamPort}`, 'certificate-authority': ca.certFile }
-  const user = { 'client-certificate': client.certFile, 'client-key': client.keyFile }
   const config = {
     apiVersion: 'v1',
     kind: 'Config',
     'current-context': 'c',
     contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
     clusters: [{ name: 'c', cluster }],
-    users: [{ name: 'u', user }],
+    users: [{ name: 'u', user: {} }],
   }
   writeFileSync(kubeconfig, JSON.stringify(config), { mode: 0o600 })
   const policy = join(dir, 'policy.yaml')
   writeFileSync(policy, 'apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n')
   return ProxyProcess.start([
-    ...[`--workers=${workers}`, `--kubeconfig=${kubeconfig}`, `--client-ca-file=${ca.certFile}`],
+    ...[`--workers=${workers}`, `--kubeconfig=${kubeconfig}`],
     ...[`--tls-cert-file=${serving.certFile}`, `--tls-private-key-file=${serving.keyFile}`],
-    ...[`--proxy-client-cert-file=${frontProxy.certFile}`, `--proxy-client-key-file=${frontProxy.keyFile}`],
     ...[`--audit-policy-file=${policy}`, `--audit-log-path=${join(dir, 'audit.log')}`],
     ...[`--audit-log-mode=${mode}`, '--audit-log-batch-max-size=1000', '--audit-log-batch-max-wait=1s'],
   ])
@@ -104,8 +155,8 @@ function median(values: number[]): number {
 function report(): void {
   console.log(
     `${connections} connections over HTTP/1.1, ${seconds} s each, mode ${mode}, ${availableParallelism()} cores, ` +
-      `${share} of a core for each worker, ` +
-      `load average ${loadavg()[0]?.toFixed(1)}, Node.js ${process.version}. Medians of ${rounds} rounds.`,
+      `${share} of a core for each worker, load average ${loadavg()[0]?.toFixed(1)}, Node.js ${process.version}. ` +
+      `Medians of ${rounds} rounds.`,
   )
   const of = (workers: number, field: keyof Round): number =>
     median(results.filter((r) => r.workers === workers).map((r) => r[field]))
@@ -118,11 +169,9 @@ function report(): void {
     errors: of(workers, 'errors'),
   }))
   console.table(rows)
-  const one = of(1, 'serving')
-  const apart = of(n, 'serving') / n || NaN
-  const together = (of(n, 'serving') + of(n, 'primary')) / n
+  const together = of(n, 'serving') + of(n, 'primary')
   console.log(
-    `${n} workers: ${(of(n, 'perSecond') / of(1, 'perSecond')).toFixed(2)} times the requests here; by CPU, ` +
-      `${(one / together).toFixed(2)} times on ${n} cores in all, ${(one / apart).toFixed(2)} times with one core more.`,
+    `${n} workers: ${(of(n, 'perSecond') / of(1, 'perSecond')).toFixed(2)} times the requests; ` +
+      `${((n * of(1, 'serving')) / together).toFixed(2)} times by the CPU that a request takes.`,
   )
 }

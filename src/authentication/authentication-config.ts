@@ -1,5 +1,6 @@
 import { type Field, parseDocument } from '../yaml-document.js'
 import { parseCertificates } from '../pem.js'
+import { shownURL } from '../url-text.js'
 import { ASYMMETRIC_ALGORITHMS } from './jwt.js'
 import type { OIDCRules, PrefixedClaim } from './oidc.js'
 
@@ -96,7 +97,9 @@ function httpsURL(field: Field): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   const plain = url?.username === '' && url.password === '' && url.search === '' && url.hash === ''
   if (url?.protocol !== 'https:' || !plain) {
-    field.expected('a URL with https and without user, query and fragment')
+    field.fail(
+      `found ${text === '' ? 'nothing' : shownURL(text)}, expected a URL with https and without user, query and fragment`,
+    )
   }
   return text
 }

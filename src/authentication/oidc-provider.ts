@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { Agent, request } from 'undici'
 import { errorMessage } from '../errors.js'
 import { AuthenticationUnavailable, InvalidCredential } from './authenticator.js'
+import { shownURL } from '../url-text.js'
 import { isObject, verifySignature, type Claims } from './jwt.js'
 
 export interface OIDCProviderOptions {
@@ -107,7 +108,8 @@ export class OIDCProvider {
     const discovery = await this.getJSON(discoveryURL ?? wellKnown)
     const { issuer, jwks_uri: keysURL } = discovery
     if (issuer !== issuerURL) {
-      throw new Error(`the discovery document is of the issuer ${JSON.stringify(issuer)}`)
+      const found = typeof issuer === 'string' ? shownURL(issuer) : 'none'
+      throw new Error(`the discovery document is of another issuer: ${found}`)
     }
     if (typeof keysURL !== 'string' || !keysURL.startsWith('https://')) {
       throw new Error('the discovery document has no jwks_uri with https')

@@ -1,6 +1,7 @@
 import type { OIDCIssuer } from '../authentication/authentication-config.js'
 import { ConfigError } from '../errors.js'
 import { parseCertificates, readConfigFile } from '../pem.js'
+import { shownURL } from '../url-text.js'
 import type { IdentityHeaderNames } from '../request/identity-headers.js'
 import type { Values } from './flag-values.js'
 import type { FlagName } from './flags.js'
@@ -111,13 +112,10 @@ function oidcOptions(values: Values): AuthenticationOptions['oidc'] {
     return fail(values, 'oidc-issuer-url', 'is set, expected --oidc-client-id as well')
   if (values.text('authentication-config') !== undefined)
     return fail(values, 'authentication-config', 'is set, expected no --oidc-issuer-url then')
-  if (!URL.canParse(issuerURL) || new URL(issuerURL).protocol !== 'https:') {
-    return fail(
-      values,
-      'oidc-issuer-url',
-      `found ${JSON.stringify(issuerURL)}, expected a URL with https`,
-      ': ',
-    )
+  const url = URL.canParse(issuerURL) ? new URL(issuerURL) : undefined
+  if (url?.protocol !== 'https:' || url.username !== '' || url.password !== '') {
+    const problem = `found ${shownURL(issuerURL)}, expected a URL with https and without user`
+    return fail(values, 'oidc-issuer-url', problem, ': ')
   }
   const usernameClaim = values.text('oidc-username-claim')
   if (usernameClaim === undefined) return fail(values, 'oidc-username-claim', 'is empty, expected a claim')

@@ -1,5 +1,5 @@
-import { isMap, isScalar, LineCounter, parseDocument, type Node } from 'yaml'
-import { ConfigError } from '../errors.js'
+import { isMap, isScalar, LineCounter, parseDocument, type Document, type Node } from 'yaml'
+import { ConfigError, errorMessage } from '../errors.js'
 import { readConfigFile } from '../pem.js'
 import { findFlag, nearest, validateValue, valueType, type Flag, type Settings } from './flag.js'
 
@@ -17,7 +17,8 @@ export function readConfig(file: string, flags: readonly Flag[]): Settings {
     lineCounter: lines,
     prettyErrors: false,
     uniqueKeys: false,
-    logLevel: 'silent',
+    // With `silent` a second document would be skipped without a word.
+    logLevel: 'error',
   })
   const lineOf = (offset: number) => `${file}: line ${lines.linePos(offset).line}`
   const [error] = document.errors
@@ -36,7 +37,7 @@ export function readConfig(file: string, flags: readonly Flag[]): Settings {
     const where = `${line}: ${name}`
     if (settings.has(flag.name)) throw new ConfigError(`${where}: is set twice`)
     const type = valueType(flag)
-    const found: unknown = value === null ? null : (value as Node).toJS(document, { maxAliasCount: 100 })
+    const found = plainValue(value, document, where)
     const read = type.fromYaml(found)
     if (read === undefined)
       throw new ConfigError(`${where}: found ${describe(found)}, expected ${type.expected}`)
@@ -44,6 +45,16 @@ export function readConfig(file: string, flags: readonly Flag[]): Settings {
     settings.set(flag.name, { value: read, where })
   }
   return settings
+}
+
+/** @throws ConfigError for an alias that stands for nothing, or for too much */
+function plainValue(value: Node | null, document: Document, where: string): unknown {
+  if (value === null) return null
+  try {
+    return value.toJS(document, { maxAliasCount: 100 })
+  } catch (err) {
+    throw new ConfigError(`${where}: ${errorMessage(err).split('\n')[0]}`)
+  }
 }
 
 function unknownKey(line: string, name: string, flags: readonly Flag[]): ConfigError {

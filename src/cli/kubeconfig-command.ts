@@ -3,6 +3,7 @@ import { delimiter, join } from 'node:path'
 import { ConfigError } from '../errors.js'
 import { pointKubeconfigAt } from '../kubeconfig/point-at.js'
 import { parseCertificates, readConfigFile } from '../pem.js'
+import { shownURL } from '../url-text.js'
 import type { Command } from './commands.js'
 import { readCommandFlags, type CommandUsage } from './command-flags.js'
 import type { Flag } from './flag.js'
@@ -72,7 +73,7 @@ function serverURL(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   const isPlain = url?.protocol === 'https:' && url.username === '' && url.password === ''
   if (!isPlain || url.search !== '' || url.hash !== '') {
-    fail(`--server: found ${JSON.stringify(text)}, expected https://HOST:PORT`)
+    fail(`--server: found ${shownURL(text)}, expected https://HOST:PORT`)
   }
   return text.replace(/\/$/, '')
 }

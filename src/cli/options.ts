@@ -157,6 +157,14 @@ function auditOptions(values: Values): Options['audit'] {
       )
     }
   }
+  for (const [name, other] of [
+    ['audit-webhook-spool-directory', 'audit-webhook-config-file'],
+    ['audit-webhook-spool-max-size', 'audit-webhook-spool-directory'],
+  ] as const) {
+    if (values.isSet(name) && values.get(name) !== '' && values.get(other) === '') {
+      throw new ConfigError(`${values.where(name)} is set, expected --${other} as well`)
+    }
+  }
   const audit: Options['audit'] = {
     policyFile,
     log: {

@@ -81,10 +81,11 @@ function microseconds(timestamp: string): number {
   return Date.parse(timestamp.replace(/\.\d+/, '')) * 1000 + Number(fraction.padEnd(6, '0'))
 }
 
-/** Control characters, and those that turn the direction of text, as \\uXXXX. */
-export function escapeControls(text: string): string {
+const UNSEEN =
   // eslint-disable-next-line no-control-regex -- these are what we look for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (c) => {
-    return `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`
-  })
+  /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]/g
+
+/** Control characters, and those that turn the direction of text or cannot be seen, as \\uXXXX. */
+export function escapeControls(text: string): string {
+  return text.replace(UNSEEN, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }

@@ -89,6 +89,9 @@ export class ExecPlugin implements Credentials {
 
   close(): void {
     this.#closed = true
+    // What it has started may live on and hold the pipes open; nobody waits for that.
+    this.#child?.stdout?.destroy()
+    this.#child?.stderr?.destroy()
     this.#child?.kill('SIGKILL')
   }
 
@@ -141,14 +144,22 @@ export class ExecPlugin implements Credentials {
         maxBuffer: MAX_OUTPUT,
         windowsHide: true,
       }
-      this.#child = execFile(command, args, options, (err, stdout, stderr) => {
-        this.#child = undefined
-        if (err === null) return resolve(stdout)
-        const printed = withoutSecrets(stderr).trim()
-        if (printed !== '')
-          this.#log.warn({ stderr: printed.slice(-MAX_STDERR_LOGGED) }, `${where}: ${command} failed`)
-        reject(new Error(this.#explain(err)))
-      })
+      const run = (): ChildProcess =>
+        execFile(command, args, options, (err, stdout, stderr) => {
+          this.#child = undefined
+          if (err === null) return resolve(stdout)
+          const printed = withoutSecrets(stderr).trim()
+          if (printed !== '')
+            this.#log.warn({ stderr: printed.slice(-MAX_STDERR_LOGGED) }, `${where}: ${command} failed`)
+          reject(new Error(this.#explain(err)))
+        })
+      try {
+        this.#child = run()
+      } catch (err) {
+        // An argument or variable with a zero byte in it, which the message would quote.
+        reject(new Error(this.#explain(err as ExecFileException)))
+        return
+      }
       // It has no terminal to ask at; a plugin that reads finds the end at once.
       this.#child.stdin?.on('error', () => {})
       this.#child.stdin?.end()
@@ -221,10 +232,10 @@ function oneLine(value: string): string {
   return value.replace(/[\x00-\x1f\x7f]+/g, ' ').trim()
 }
 
-/** Takes out of a plugin's messages what could be a key or a token. */
+/** Takes out of a plugin's messages what could be a key or a token. The text may be a megabyte of spaces. */
 function withoutSecrets(value: string): string {
   return value
     .replace(/-----BEGIN [A-Z ]+-----[^-]*(-----END [A-Z ]+-----)?/g, '[redacted]')
-    .replace(/\b(bearer|token|password|secret)(["']?\s*[:=]?\s*["']?)[^\s"']+/gi, '$1$2[redacted]')
+    .replace(/\b(bearer|token|password|secret)(["']?\s*(?:[:=]\s*)?["']?)[^\s"']+/gi, '$1$2[redacted]')
     .replace(/[A-Za-z0-9_+=.-]{40,}/g, '[redacted]')
 }

@@ -1,5 +1,5 @@
 import { parseDocument } from 'yaml'
-import { ConfigError } from '../errors.js'
+import { ConfigError, errorMessage } from '../errors.js'
 
 /**
  * One YAML mapping of a kubeconfig, read field by field with the types that client-go's structs have. Every mistake is a
@@ -28,8 +28,8 @@ export class Fields {
     let value: unknown
     try {
       value = document.toJS()
-    } catch {
-      throw new ConfigError(`${file}: too many YAML aliases`)
+    } catch (err) {
+      throw new ConfigError(`${file}: ${errorMessage(err).split('\n')[0]}`)
     }
     if (!isMapping(value)) throw new ConfigError(`${file}: expected a kubeconfig, found ${kindOf(value)}`)
     return new Fields(value, file, '')

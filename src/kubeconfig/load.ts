@@ -15,6 +15,7 @@ import { EXEC_API_VERSIONS, ExecPlugin, type ExecConfig } from './exec-plugin.js
 import { Fields } from './fields.js'
 import { parseProxyUrl, proxyFromEnvironment } from './proxy-url.js'
 import { errorMessage } from '../errors.js'
+import { shownURL } from '../url-text.js'
 
 /** The name of the cluster extension that an exec plugin is told. */
 const EXEC_EXTENSION = 'client.authentication.k8s.io/exec'
@@ -121,7 +122,7 @@ function readServer(cluster: Fields): URL {
   const text = cluster.string('server') ?? cluster.fail('server', 'is not set, expected https://HOST:PORT')
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !['http:', 'https:'].includes(url.protocol) || url.hostname === '') {
-    return cluster.fail('server', `found ${JSON.stringify(text)}, expected https://HOST:PORT`)
+    return cluster.fail('server', `found ${shownURL(text)}, expected https://HOST:PORT`)
   }
   if (url.username !== '' || url.password !== '')
     cluster.fail('server', 'must not have a user name or password in it')

@@ -252,6 +252,14 @@ void t.test('flags that contradict each other or their files', (t) => {
       ['--proxy-client-key-file=x'],
       '--proxy-client-key-file is set, expected --proxy-client-cert-file as well',
     ],
+    [
+      ['--audit-webhook-spool-directory=s'],
+      '--audit-webhook-spool-directory is set, expected --audit-webhook-config-file as well',
+    ],
+    [
+      [...hook, '--audit-webhook-spool-max-size=5'],
+      '--audit-webhook-spool-max-size is set, expected --audit-webhook-spool-directory as well',
+    ],
     [['--client-ca-file=/none'], '--client-ca-file: /none: no such file'],
     [
       [`--client-ca-file=${serving.keyFile}`],

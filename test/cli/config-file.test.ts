@@ -69,6 +69,11 @@ void t.test('mistakes are one line with the file, the line and the key', (t) => 
       'log-level: chatty',
       'line 1: log-level: found "chatty", expected one of trace, debug, info, warn, error, fatal',
     ],
+    ['secure-port: *x', 'line 1: secure-port: Unresolved alias (the anchor must be set before the alias): x'],
+    [
+      'secure-port: 1\n---\nlog-level: info',
+      'line 2: Source contains multiple documents; please use YAML.parseAllDocuments()',
+    ],
     ['a: b: c', 'line 1: Nested mappings are not allowed in compact mappings'],
   ]
   for (const [text, problem] of cases) {

@@ -120,6 +120,10 @@ void t.test('what can go wrong is said without the output', async (t) => {
     t.equal((error as Error).message, `f: exec: ${problem}`)
   }
   const { log } = memoryLog()
+  const zero = { ...plugin(dir, ''), env: { TOKEN: 'top-secret\0' } }
+  await t.rejects(new ExecPlugin(zero, log).authorization(), {
+    message: `f: exec: ${command} could not be run: ERR_INVALID_ARG_VALUE`,
+  })
   const missing = { ...plugin(dir, ''), command: 'no-such-plugin', installHint: 'brew install\nit' }
   await t.rejects(new ExecPlugin(missing, log).authorization(), {
     message: 'f: exec: executable no-such-plugin not found: brew install it',
@@ -171,6 +175,29 @@ void t.test('a plugin that does not end is ended, by the time-out or by close', 
   started.close()
   credentials.close()
   await result
+})
+
+void t.test('what a plugin leaves behind keeps nobody waiting after close', async (t) => {
+  const dir = t.testdir({ sub: {} })
+  const { log } = memoryLog()
+  const started = watch(dir)
+  // The shell is killed; what it runs has its output still open.
+  const body = `sleep 20 & touch '${dir}/started'; wait`
+  const credentials = new ExecPlugin(plugin(dir, body), log)
+  const result = credentials.authorization().catch((err: Error) => err.message)
+  while (!existsSync(join(dir, 'started'))) await once(started, 'change')
+  started.close()
+  const orphanEnds = new Promise((resolve) => setTimeout(resolve, 15_000, 'waited').unref())
+  credentials.close()
+  t.match(await Promise.race([result, orphanEnds]), /was stopped$/)
+})
+
+void t.test('a megabyte of spaces behind the word token, on stderr', async (t) => {
+  const dir = t.testdir()
+  const { log, lines } = memoryLog()
+  const body = `printf 'login again token%1000000s' '' >&2; exit 1`
+  await t.rejects(new ExecPlugin(plugin(dir, body), log).authorization(), { message: /exit code 1$/ })
+  t.match(lines, [{ stderr: 'login again token' }])
 })
 
 void t.test('from a kubeconfig: a relative command, and what it is told of the cluster', async (t) => {

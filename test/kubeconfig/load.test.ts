@@ -201,6 +201,11 @@ void t.test('mistakes are one line with the file and the field', (t) => {
       'clusters[c].cluster.insecure-skip-tls-verify: found a string, expected true or false',
     ],
     [
+      kubeconfig({}, { server: 'ftp://user:hidden@host' }),
+      'clusters[c].cluster.server: found a URL with a user in it, expected https://HOST:PORT',
+    ],
+    ['contexts: *nothing', 'Unresolved alias (the anchor must be set before the alias): nothing'],
+    [
       kubeconfig({}, { 'proxy-url': 'socks5://user:hidden@host' }),
       'clusters[c].cluster.proxy-url: found the scheme socks5, expected http://HOST:PORT or https://HOST:PORT',
     ],

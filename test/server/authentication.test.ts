@@ -513,6 +513,10 @@ await t.test('flags that say nothing without others, and files that are no good'
     [['--oidc-issuer-url=https://a'], /expected --oidc-client-id as well/],
     [['--oidc-issuer-url=http://a', '--oidc-client-id=a'], /expected a URL with https/],
     [
+      ['--oidc-issuer-url=https://u:hidden@a', '--oidc-client-id=a'],
+      /^(?!.*hidden).*found a URL with a user in it, expected .*without user/s,
+    ],
+    [
       ['--oidc-issuer-url=https://a', '--oidc-client-id=a', '--oidc-groups-prefix=a'],
       /expected --oidc-groups-claim/,
     ],

@@ -1,6 +1,7 @@
 import { ConfigError } from '../../errors.js'
 import { isDNS1123Subdomain } from '../../names.js'
 import { parseCertificates } from '../../pem.js'
+import { shownURL } from '../../url-text.js'
 import { LEVELS, STAGES, type Level, type Stage } from '../event.js'
 import { parseDocument, type Field } from '../../yaml-document.js'
 
@@ -101,7 +102,7 @@ function receiver(parent: Field, { url, service }: ClientConfig): URL {
 function webhookURL(field: Field, text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !['http:', 'https:'].includes(url.protocol) || url.hostname === '')
-    return field.expected('https://HOST[:PORT][/PATH]')
+    return field.fail(`found ${shownURL(text)}, expected https://HOST[:PORT][/PATH]`)
   // Not quoted: it has a password in it.
   if (url.username !== '' || url.password !== '') field.fail('found a user in the URL, expected none')
   if (url.search !== '' || url.hash !== '') field.expected('a URL without a query and without a fragment')

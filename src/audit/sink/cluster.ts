@@ -150,7 +150,7 @@ export class ClusterSinks {
         break
       default:
         if (object.code === 410) throw new Outdated()
-        throw new Error(`watch ${PATH}: ${String(object.message)}`)
+        throw new Error(`watch ${PATH}: ${String(object.message).slice(0, 300)}`)
     }
     return object.metadata?.resourceVersion
   }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { ConfigError, errorMessage } from '../errors.js'
@@ -7,6 +7,11 @@ import { systemTimers, type Timers } from '../timers.js'
 import type { ReloadMetrics } from './metrics.js'
 import type { Reloadable } from './reloadable.js'
 import { WatchedFiles } from './watched-files.js'
+
+/** Milliseconds by which the time of a change can be too early: file systems take it from a clock that ticks. */
+const TICK = 20
+/** Of files of which nobody knows what was in them when they were read. */
+const UNKNOWN = ''
 
 interface Subject {
   readonly reloadable: Reloadable
@@ -23,23 +28,30 @@ export class Reloader {
   readonly #subjects: Subject[] = []
   readonly #log: Logger
   readonly #metrics: ReloadMetrics
+  readonly #begun: number
   readonly #files: WatchedFiles
   #onReloaded: (name: string) => Promise<void> = () => Promise.resolve()
   #work: Promise<void> = Promise.resolve()
   #looking = false
   #closed = false
 
-  constructor(log: Logger, metrics: ReloadMetrics, timers: Timers = systemTimers) {
+  /** @param begun when the first of the files began to be read, in milliseconds since the epoch */
+  constructor(log: Logger, metrics: ReloadMetrics, begun: number, timers: Timers = systemTimers) {
     this.#log = log
     this.#metrics = metrics
+    this.#begun = begun
     this.#files = new WatchedFiles(() => this.#look(), timers)
   }
 
-  /** Keeps these up to date, whose files have just been read. */
+  /**
+   * Keeps these up to date, whose files have just been read. Those that were written meanwhile are read again with
+   * start(): they may have been read before that.
+   */
   add(reloadables: readonly Reloadable[]): void {
     for (const reloadable of reloadables) {
       this.#metrics.observeStart(reloadable.name)
-      this.#subjects.push({ reloadable, digest: digest(reloadable.files()) })
+      const files = reloadable.files()
+      this.#subjects.push({ reloadable, digest: changedSince(files, this.#begun) ? UNKNOWN : digest(files) })
     }
   }
 
@@ -113,6 +125,13 @@ export class Reloader {
   #watch(): void {
     this.#files.set(this.#subjects.flatMap(({ reloadable }) => reloadable.files()))
   }
+}
+
+/** Whether one of the files was written after that moment, in milliseconds since the epoch. */
+function changedSince(files: readonly string[], moment: number): boolean {
+  return files
+    .flatMap((file) => (file.endsWith('/') ? [file, ...list(file)] : [file]))
+    .some((file) => (statSync(file, { throwIfNoEntry: false })?.ctimeMs ?? Infinity) > moment - TICK)
 }
 
 /** Tells one content of the files from another. A file that cannot be read is a content as well. */

@@ -58,6 +58,7 @@ export async function newProxyParts(
   sockets: InheritedSockets = {},
   redactionKey = randomBytes(32),
 ): Promise<ProxyParts> {
+  const begun = Date.now()
   const { audit, authentication, serving } = options
   const registry = new Registry()
   const metrics = new AuditMetrics(registry)
@@ -82,7 +83,7 @@ export async function newProxyParts(
     ]
   }
   showCertificateExpiry(registry, shownCertificates)
-  const reloader = new Reloader(log, new ReloadMetrics(registry))
+  const reloader = new Reloader(log, new ReloadMetrics(registry), begun)
   if (policy instanceof LivePolicy) reloader.add([policy])
   reloader.add([...tls.reloadables(), ...connections.reloadables(), ...auth.reloadables])
   const readyChecks: HealthCheck[] = [

@@ -146,10 +146,10 @@ function digest(files: readonly string[]): string {
   return hash.digest('base64')
 }
 
-/** The content of a file, or the code of the error. */
+/** The content of a file, or the code of the error. Of a pipe nobody knows when it ends, so that it has none. */
 function read(file: string): Buffer | string {
   try {
-    return readFileSync(file)
+    return statSync(file).isFile() ? readFileSync(file) : 'no file'
   } catch (err) {
     return String((err as NodeJS.ErrnoException).code)
   }

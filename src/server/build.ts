@@ -58,6 +58,26 @@ export async function newProxyParts(
   sockets: InheritedSockets = {},
   redactionKey = randomBytes(32),
 ): Promise<ProxyParts> {
+  const opened: Close[] = []
+  try {
+    return await newParts(options, log, sockets, redactionKey, (close) => opened.unshift(close))
+  } catch (err) {
+    for (const close of opened) await close()
+    throw err
+  }
+}
+
+/** Closes something that was opened. */
+type Close = () => void | Promise<void>
+
+/** @param onOpened is told how to close what was opened, where something after it cannot be used */
+async function newParts(
+  options: Options,
+  log: Logger,
+  sockets: InheritedSockets,
+  redactionKey: Buffer,
+  onOpened: (close: Close) => void,
+): Promise<ProxyParts> {
   const begun = Date.now()
   const { audit, authentication, serving } = options
   const registry = new Registry()
@@ -68,12 +88,14 @@ export async function newProxyParts(
     { kubeconfig, proxyClientCert, authenticationKubeconfig: authentication.kubeconfig },
     log,
   )
+  onOpened(() => connections.close())
   const auth = newAuthentication(authentication, {
     reviews: connections.reviews,
     bare: () => connections.bare,
     log,
     now: Date.now,
   })
+  onOpened(() => auth.close())
   const tls = new ServingTLS(serving, auth.clientAuthorities)
   const shownCertificates = (): ShownCertificate[] => {
     const frontProxy = connections.frontProxyCertificate
@@ -101,6 +123,7 @@ export async function newProxyParts(
     health,
     onReloadable: (reloadable) => reloader.add([reloadable]),
   })
+  onOpened(() => backend?.shutdown(AbortSignal.abort()))
   const sinks = newSinks(audit, { policy, backend, cluster: connections.own, metrics, log })
   reloader.add(sinks?.reloadables ?? [])
   const check: PermissionCheck = {

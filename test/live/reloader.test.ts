@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Registry } from 'prom-client'
@@ -52,6 +53,16 @@ await t.test('a change between the reading and add() is not missed', async (t) =
   t.strictSame(read, ['two'])
   await reloader.reloadAll()
   t.strictSame(read, ['two', 'two'], 'once, until somebody asks')
+})
+
+await t.test('a pipe among the files holds nobody up', async (t) => {
+  const { reloader } = start(t, LATER)
+  const pipe = join(t.testdirName, 'pipe')
+  execFileSync('mkfifo', [pipe])
+  let reloads = 0
+  reloader.add([{ name: 'some-directory', files: () => [`${t.testdirName}/`], reload: () => void reloads++ }])
+  await reloader.reloadAll()
+  t.equal(reloads, 1)
 })
 
 await t.test('what is bad is said in one line and tried again when it has changed', async (t) => {

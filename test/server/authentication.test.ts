@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
 import { X509Certificate } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
@@ -462,6 +464,22 @@ await t.test('a uid that a front proxy names is impersonated', async (t) => {
   const { seen } = await ask(standIn, { 'x-remote-user': 'zoe', 'x-remote-uid': '42' }, frontProxy)
   t.equal(seen?.headers['impersonate-user'], 'zoe')
   t.equal(seen?.headers['impersonate-uid'], '42', 'so the permission is needed')
+})
+
+await t.test('a start that fails waits for no issuer', async (t) => {
+  const standIn = await StandIn.start(ok)
+  t.teardown(() => standIn.stop())
+  const silent = createServer().listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  t.teardown(() => silent.close())
+  const issuer = `https://127.0.0.1:${(silent.address() as AddressInfo).port}`
+  const flags = [
+    ...[`--oidc-issuer-url=${issuer}`, '--oidc-client-id=a'],
+    ...[`--audit-policy-file=${standIn.dir}/policy.yaml`, '--audit-webhook-config-file=/none'],
+  ]
+  const failed = await ProxyProcess.start([...flagsOf(standIn), ...flags]).catch((err: Error) => err.message)
+  t.match(failed, /exited with 2:\n.*--audit-webhook-config-file: \/none: no such file/)
+  t.notMatch(failed, /cannot get the keys/, 'it has not waited until the issuer was given up')
 })
 
 await t.test('--authentication-config', async (t) => {

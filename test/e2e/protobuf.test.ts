@@ -4,9 +4,12 @@ import { readFileSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
 import { parseAllDocuments } from 'yaml'
+import type { RequestTarget } from '../../src/audit/capture/convert.js'
 import { ProtobufConverter } from '../../src/audit/capture/protobuf/convert.js'
+import type { ObjectReference } from '../../src/audit/event.js'
 import { Schema, type Message } from '../../src/audit/capture/protobuf/schema.js'
 import { TABLE } from '../../src/audit/capture/protobuf/table.js'
+import { withoutTypeMeta } from '../audit/capture/protobuf/encode.js'
 import { TestCluster } from '../support/cluster.js'
 
 interface KubeObject {
@@ -38,9 +41,9 @@ function parse(text: string): unknown {
   return JSON.parse(text.replace(/([:[,]\s*)(-?\d{16,})(?=\s*[,}\]])/g, '$1"int:$2"'))
 }
 
-function convert(body: Buffer): unknown {
+function convert(body: Buffer, target?: RequestTarget): unknown {
   const before = Buffer.from(body)
-  const converted = converter.convert(body, LIMITS)
+  const converted = converter.convert(body, LIMITS, target)
   if (converted === undefined) throw new Error('not converted')
   if (!converted.known) throw new Error(`unknown: ${converted.apiVersion} ${converted.kind}`)
   if (!before.equals(body)) throw new Error('the body was changed')
@@ -253,24 +256,34 @@ void t.test(
     })
 
     await t.test('requests and responses as kube-apiserver itself audits them', async (t) => {
-      const sent = new Map<string, { request: Buffer; response: Buffer; path: string }>()
+      const sent = new Map<string, { request: Buffer; response: Buffer; method: string; path: string }>()
       const exchange = async (path: string, method: string, request: Buffer) => {
         const auditID = randomUUID()
         const headers = { 'content-type': PROTOBUF, accept: PROTOBUF, 'audit-id': auditID }
         const res = await cluster.request(path, { method, headers, body: request })
-        sent.set(auditID, { request, response: res.body, path: `${method} ${path}` })
+        sent.set(auditID, { request, response: res.body, method, path: `${method} ${path}` })
       }
-      for (const path of paths) await exchange(path, 'PUT', await client.protobuf(path))
+      for (const path of paths) {
+        const body = await client.protobuf(path)
+        await exchange(path, 'PUT', body)
+        await exchange(path, 'PUT', withoutTypeMeta(body))
+      }
+      await exchange(
+        `/api/v1/namespaces/${NAMESPACE}/configmaps/settings`,
+        'DELETE',
+        withoutTypeMeta(deleteOptions()),
+      )
       await exchange(`/api/v1/namespaces/${NAMESPACE}/secrets/credentials`, 'DELETE', deleteOptions())
       const events = readFileSync(cluster.auditLog, 'utf8')
         .trim()
         .split('\n')
         .map((line) => parse(line) as AuditEvent)
-      for (const { auditID, requestObject, responseObject } of events) {
+      for (const { auditID, objectRef, requestObject, responseObject } of events) {
         const exchanged = sent.get(auditID)
         if (exchanged === undefined) continue
         sent.delete(auditID)
-        t.same(convert(exchanged.request), requestObject, `request ${exchanged.path}`)
+        const target = { method: exchanged.method, ref: objectRef }
+        t.same(convert(exchanged.request, target), requestObject, `request ${exchanged.path}`)
         t.same(convert(exchanged.response), responseObject, `response ${exchanged.path}`)
       }
       t.equal(sent.size, 0, 'all were audited')
@@ -301,6 +314,7 @@ void t.test(
 
 interface AuditEvent {
   readonly auditID: string
+  readonly objectRef?: ObjectReference
   readonly requestObject?: unknown
   readonly responseObject?: unknown
 }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
+import { withoutTypeMeta } from '../audit/capture/protobuf/encode.js'
 import { bytesOf, readRecording } from '../conformance/recording.js'
 import { byAuditID, waitForEvents, type LoggedEvent } from '../support/audit-log.js'
 import { METRICS_FLAG, ProxyMetrics } from '../support/proxy-metrics.js'
@@ -182,6 +183,15 @@ function samples(): Sample[] {
       requestObject: '',
       responseObject: '',
     },
+    {
+      name: 'protobuf of a client that leaves the kind to the apiserver',
+      type: protobuf,
+      request: withoutTypeMeta(bytesOf(created.request.body)),
+      response: bytesOf(created.response.body),
+      responseHeaders: protobuf,
+      requestObject: '',
+      responseObject: '',
+    },
   ]
 }
 
@@ -222,9 +232,9 @@ await t.test('objects at each level', async (t) => {
         }
         if (sample.name === 'YAML' && withResponse)
           t.match(event.responseObject, { kind: 'ConfigMap', list: [1, 'two', null] })
-        const isProtobuf = sample.name === 'protobuf'
+        const isProtobuf = sample.name.startsWith('protobuf')
         if (isProtobuf && withRequest)
-          t.match(event.requestObject, { kind: 'ConfigMap', metadata: { name: 'pb' } })
+          t.match(event.requestObject, { kind: 'ConfigMap', metadata: { name: 'pb' }, data: Object })
         const uid = String(RECORDED.get('protobuf-configmap-create')?.events.at(-1)?.objectRef?.['uid'] ?? '')
         if (isProtobuf && withResponse)
           t.match(event.responseObject, { kind: 'ConfigMap', metadata: { name: 'pb', uid: uid || String } })

@@ -48,7 +48,7 @@ export class Captures {
     if (encoding === undefined || contentEncoding === undefined) return undefined
     const isPatch = kind === 'request' && body.method === 'PATCH'
     return new HeldCapture(
-      { kind, wants, ref: body.ref, encoding, contentEncoding, isPatch },
+      { kind, wants, ref: body.ref, encoding, contentEncoding, isPatch, method: body.method },
       this.#environment,
     )
   }

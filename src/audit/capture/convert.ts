@@ -1,3 +1,4 @@
+import type { ObjectReference } from '../event.js'
 import { compactJSON } from './json.js'
 import type { Encoding } from './media-type.js'
 
@@ -12,12 +13,22 @@ export interface ProtobufObject {
   readonly kind: string
 }
 
+/** What a request asks for, which says what its body is where the body does not. */
+export interface RequestTarget {
+  readonly method: string
+  readonly ref: ObjectReference | undefined
+}
+
 /** What turns bodies that are not JSON into JSON text on one line; undefined is what each says to what it cannot read. */
 export interface Converters {
   readonly yaml: (text: string) => string | undefined
   readonly protobuf: {
     /** `maxLength`: of the JSON, in UTF-16 code units. */
-    convert(body: Buffer, limits: { readonly maxLength: number }): ProtobufObject | undefined
+    convert(
+      body: Buffer,
+      limits: { readonly maxLength: number },
+      target?: RequestTarget,
+    ): ProtobufObject | undefined
   }
 }
 
@@ -30,6 +41,8 @@ export interface ConvertedBody {
 /**
  * The object in `body` as JSON text; undefined where kube-apiserver would not read it either, or where the text would be
  * longer than `maxLength`. A patch is decoded into maps: of duplicate keys the last one counts.
+ *
+ * @param target set for the body of a request
  */
 export function toJSON(
   body: Buffer,
@@ -37,6 +50,7 @@ export function toJSON(
   isPatch: boolean,
   converters: Converters,
   maxLength: number,
+  target?: RequestTarget,
 ): ConvertedBody | undefined {
   switch (encoding) {
     case 'json':
@@ -44,7 +58,7 @@ export function toJSON(
     case 'yaml':
       return converted(compactJSON(body, 'last') ?? converters.yaml(body.toString('utf8')))
     case 'protobuf': {
-      const object = converters.protobuf.convert(body, { maxLength })
+      const object = converters.protobuf.convert(body, { maxLength }, target)
       return object && { json: object.json, annotations: unknowns(object) }
     }
   }

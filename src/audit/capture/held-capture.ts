@@ -29,6 +29,8 @@ export interface HeldCaptureOptions {
   readonly encoding: Encoding
   readonly contentEncoding: ContentEncoding
   readonly isPatch: boolean
+  /** The request's HTTP method. */
+  readonly method: string
 }
 
 const NOTHING: CapturedBody = {}
@@ -94,13 +96,20 @@ export class HeldCapture implements BodyCapture {
   }
 
   #read(): CapturedBody {
-    const { wants, encoding, contentEncoding, isPatch, ref } = this.#options
+    const { kind, wants, encoding, contentEncoding, isPatch, method, ref } = this.#options
     const { converters, maxBodyBytes, redactor } = this.#environment
     const body = this.#decode(this.#held.concat(), contentEncoding)
     if (body === 'too large') return this.#leaveOut('body')
     if (body === undefined) return this.#unread(contentEncoding)
     if (this.#statusOnly && !mayBeStatus(body, encoding, 'identity')) return NOTHING
-    const converted = toJSON(body, encoding, isPatch, converters, maxBodyBytes)
+    const converted = toJSON(
+      body,
+      encoding,
+      isPatch,
+      converters,
+      maxBodyBytes,
+      kind === 'request' ? { method, ref } : undefined,
+    )
     if (converted === undefined) return this.#unread(encoding)
     const { json, annotations } = converted
     const found: CapturedBody = {

@@ -1,8 +1,11 @@
+import type { RequestTarget } from '../convert.js'
 import { compactJSON } from '../json.js'
-import { MessagePrinter, OutputTooLong, type TypeMeta } from './printer.js'
+import { defaultTypeMeta } from './default-kind.js'
+import { MessagePrinter, OutputTooLong } from './printer.js'
 import { Scanner, type Slot } from './scanner.js'
 import { Schema, type Message } from './schema.js'
 import { TABLE } from './table.js'
+import type { TypeMeta } from './type-meta.js'
 import { MalformedProtobuf } from './wire.js'
 
 export interface ConversionLimits {
@@ -41,19 +44,22 @@ export class ProtobufConverter {
    *
    * A field whose Go type is no pointer, list or map and that the sender left out is left out here as well: a Go sender
    * writes all that it knows, so this one does not know the field. `body` is not changed, and nothing keeps it.
+   *
+   * @param target set for the body of a request: it is an object of the target's kind where it does not say what it is
    */
-  convert(body: Buffer, limits: ConversionLimits): ConvertedObject | undefined {
+  convert(body: Buffer, limits: ConversionLimits, target?: RequestTarget): ConvertedObject | undefined {
     try {
-      return this.#envelope(body, limits.maxLength, 0)
+      return this.#envelope(body, limits.maxLength, 0, target)
     } catch (err) {
       if (err instanceof MalformedProtobuf || err instanceof OutputTooLong) return undefined
       throw err
     }
   }
 
-  #envelope(body: Buffer, maxLength: number, depth: number): ConvertedObject {
+  #envelope(body: Buffer, maxLength: number, depth: number, target?: RequestTarget): ConvertedObject {
     if (depth > MAX_ENVELOPES || !isEnvelope(body)) throw new MalformedProtobuf('no Kubernetes object')
-    const { apiVersion, kind, raw } = this.#unknown(body.subarray(MAGIC.length))
+    const { raw, ...said } = this.#unknown(body.subarray(MAGIC.length))
+    const { apiVersion, kind } = target === undefined ? said : this.#completed(said, target)
     const message = this.#schema.kind(apiVersion, kind)
     if (message !== undefined) {
       return {
@@ -64,6 +70,14 @@ export class ProtobufConverter {
       }
     }
     return { ...this.#printUnknown({ kind, apiVersion }, raw, maxLength), known: false, apiVersion, kind }
+  }
+
+  /** k8s.io/apimachinery/pkg/runtime/serializer/protobuf/protobuf.go copyKindDefaults. */
+  #completed(said: TypeMeta, target: RequestTarget): TypeMeta {
+    if (said.kind !== '' && said.apiVersion !== '') return said
+    const whole = defaultTypeMeta(target, (apiVersion, resource) => this.#schema.kindOf(apiVersion, resource))
+    if (whole === undefined) return said
+    return { apiVersion: said.apiVersion || whole.apiVersion, kind: said.kind || whole.kind }
   }
 
   #print(message: Message, typeMeta: TypeMeta, raw: Buffer, maxLength: number, depth: number): Printed {

@@ -2,15 +2,11 @@ import { formatDouble, formatDuration, formatMicroTime, formatTime } from './for
 import { last, positions, type Scanner, type Slot, type Slots } from './scanner.js'
 import type { Field, Message, ValueType } from './schema.js'
 import { MalformedProtobuf } from './wire.js'
+import type { TypeMeta } from './type-meta.js'
 
 /** The JSON would be longer than is wanted. */
 export class OutputTooLong extends Error {
   override name = 'OutputTooLong'
-}
-
-export interface TypeMeta {
-  readonly apiVersion: string
-  readonly kind: string
 }
 
 /** Prints the bytes of a RawExtension and its like as JSON, at most maxLength long. */

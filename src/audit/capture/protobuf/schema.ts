@@ -1,3 +1,5 @@
+import { resourceOfKind } from './default-kind.js'
+
 /** How a field's value travels and what JSON shows for it. */
 export type ValueType = 'string' | 'bool' | 'int32' | 'int64' | 'double' | 'bytes' | 'message'
 
@@ -59,6 +61,8 @@ export class Schema {
   readonly #declarations = new Map<string, Declaration>()
   /** `apiVersion kind` to the message's name. */
   readonly #kinds = new Map<string, string>()
+  /** `apiVersion resource` to the kind. */
+  readonly #resources = new Map<string, string>()
   /** By the message's name, for kinds. */
   readonly #typeMetas = new Map<string, string>()
   readonly #aliases = new Map<string, string>()
@@ -81,6 +85,7 @@ export class Schema {
       else this.#aliases.set(full, alias)
       if (mark !== '!') continue
       this.#kinds.set(`${apiVersion} ${name}`, full)
+      this.#resources.set(`${apiVersion} ${resourceOfKind(name)}`, name)
       this.#typeMetas.set(full, `"kind":${JSON.stringify(name)},"apiVersion":${JSON.stringify(apiVersion)}`)
     }
   }
@@ -94,6 +99,11 @@ export class Schema {
     if (name !== undefined) return this.message(name)
     const meta = `meta.v1.${kind}`
     return this.#declarations.get(meta)?.mark === '!' ? this.message(meta) : undefined
+  }
+
+  /** The kind of a resource's objects, such as Pod for pods; undefined where the table does not have it. */
+  kindOf(apiVersion: string, resource: string): string | undefined {
+    return this.#resources.get(`${apiVersion} ${resource}`)
   }
 
   /** A message by its name, such as meta.v1.ObjectMeta, which must be in the table. */

@@ -40,6 +40,38 @@ void t.test('what kube-apiserver audited is what it sent', (t) => {
   t.end()
 })
 
+void t.test('what a request does not say its body is, its target says', (t) => {
+  const core = { resource: 'configmaps', namespace: 'x', apiVersion: 'v1' }
+  const meta = bytes(1, bytes(1, 'a'))
+  const cases: [string, object | undefined, [string, string], string | undefined][] = [
+    ['POST', core, ['', ''], 'v1 ConfigMap'],
+    ['PUT', core, ['', ''], 'v1 ConfigMap'],
+    ['POST', core, ['v1', ''], 'v1 ConfigMap'],
+    ['POST', core, ['', 'ConfigMap'], 'v1 ConfigMap'],
+    ['POST', core, ['v1', 'Secret'], 'v1 Secret'],
+    ['POST', { resource: 'endpoints', apiVersion: 'v1' }, ['', ''], 'v1 Endpoints'],
+    ['POST', { resource: 'deployments', apiGroup: 'apps', apiVersion: 'v1' }, ['', ''], 'apps/v1 Deployment'],
+    ['PUT', { ...core, resource: 'pods', subresource: 'status' }, ['', ''], 'v1 Pod'],
+    ['POST', { ...core, resource: 'pods', subresource: 'eviction' }, ['', ''], 'policy/v1 Eviction'],
+    ['POST', { ...core, resource: 'pods', subresource: 'binding' }, ['', ''], 'v1 Binding'],
+    ['DELETE', core, ['', ''], 'v1 DeleteOptions'],
+    ['POST', { resource: 'constructor', apiVersion: 'v1' }, ['', ''], undefined],
+    ['POST', { resource: 'foos', apiGroup: 'example.com', apiVersion: 'v1' }, ['', ''], undefined],
+    ['POST', undefined, ['', ''], undefined],
+  ]
+  for (const [method, ref, said, is] of cases) {
+    const fields = method === 'DELETE' ? [] : [meta]
+    const converted = converter.convert(envelope(...said, ...fields), limits, { method, ref })
+    const what = `${method} ${JSON.stringify(ref)} ${said.join(' ')}`
+    t.equal(converted?.known, is !== undefined, what)
+    if (is === undefined) continue
+    t.equal(`${converted?.apiVersion} ${converted?.kind}`, is, what)
+    t.match(JSON.parse(converted?.json ?? ''), { apiVersion: is.split(' ')[0], kind: is.split(' ')[1] })
+  }
+  t.equal(converter.convert(envelope('', '', meta), limits)?.known, false, 'a response says what it is')
+  t.end()
+})
+
 void t.test('values', (t) => {
   const configMap = (...fields: Buffer[]) => envelope('v1', 'ConfigMap', ...fields)
   const meta = (...fields: Buffer[]) => members(configMap(bytes(1, ...fields)))

@@ -37,3 +37,10 @@ export function envelope(apiVersion: string, kind: string, ...fields: readonly B
   const typeMeta = bytes(1, bytes(1, apiVersion), bytes(2, kind))
   return message('k8s\0', typeMeta, bytes(2, ...fields), bytes(3, ''), bytes(4, ''))
 }
+
+/** The body of a client that leaves it to the apiserver to know what it is. */
+export function withoutTypeMeta(body: Buffer): Buffer {
+  // k8s, a zero byte, and the type in field 1, whose length is less than 128.
+  if (body[4] !== 0x0a || (body[5] as number) >= 128) throw new Error('no type in front')
+  return Buffer.concat([body.subarray(0, 4), body.subarray(6 + (body[5] as number))])
+}

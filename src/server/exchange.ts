@@ -97,6 +97,11 @@ export class Exchange implements Stoppable {
     if (this.stopped) forwarding.end()
   }
 
+  /** As Go's net/http does for every response while Shutdown is waiting. */
+  closeConnection(): void {
+    if (!this.res.headersSent) this.res.shouldKeepAlive = false
+  }
+
   stop(): void {
     this.stopped = true
     this.forwarding?.end()

@@ -60,7 +60,6 @@ export class RequestHandler {
   readonly handle = (req: ClientRequest, res: ClientResponse, upgrade?: ClientUpgrade): void => {
     const { inFlight } = this.deps
     res.on('error', ignoreLateError)
-    if (inFlight.draining) res.shouldKeepAlive = false
     const exchange = understand(req, res, upgrade, this.deps.identityHeaders, this.deps.sink.now())
     inFlight.add(exchange)
     void this.run(exchange)

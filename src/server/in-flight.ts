@@ -2,6 +2,8 @@
 export interface Stoppable {
   /** True where it may go on for hours: shutdown ends it rather than waits. */
   readonly endless: boolean
+  /** Tells the client, unless the response has begun, that this is the last request of its connection. */
+  closeConnection(): void
   stop(): void
 }
 
@@ -18,8 +20,10 @@ export class InFlight {
 
   add(request: Stoppable): void {
     this.open.add(request)
+    if (!this.draining) return
     // It came in while the server was draining, over a connection that was still open.
-    if (this.draining && request.endless) request.stop()
+    request.closeConnection()
+    if (request.endless) request.stop()
   }
 
   delete(request: Stoppable): void {
@@ -30,7 +34,11 @@ export class InFlight {
   /** Ends what is long-running and waits for the rest; when `deadline` is aborted, ends the rest too. */
   async drain(deadline: AbortSignal): Promise<void> {
     this.draining = true
-    for (const request of [...this.open]) if (request.endless) request.stop()
+    for (const request of [...this.open]) {
+      // Or the client would send its next request into a connection that is about to close, and never know its fate.
+      request.closeConnection()
+      if (request.endless) request.stop()
+    }
     await this.empty(deadline)
     for (const request of [...this.open]) request.stop()
     await this.empty(AbortSignal.timeout(1000))

@@ -27,6 +27,12 @@ const MAX_HEADER_BYTES = 1 << 20
 const HEADERS_TIMEOUT = 32_000
 const IDLE_TIMEOUT = 90_000
 
+/**
+ * How many connections may wait to be taken, as far as net.core.somaxconn allows. It stays with an inherited socket, for
+ * the time in which nobody takes any.
+ */
+const BACKLOG = 4096
+
 /** Milliseconds in which the last bytes of the last responses are to reach their clients. */
 const FLUSH_TIMEOUT = 1000
 
@@ -90,8 +96,8 @@ export class Listener {
   async listen(): Promise<void> {
     const { fd, bindAddress, port } = this.options
     // Of a descriptor each worker process has its own; an address is opened by the primary, once for all.
-    const inherited = { fd, exclusive: true }
-    this.server.listen(fd === undefined ? { host: bindAddress, port, backlog: 4096 } : inherited)
+    if (fd === undefined) this.server.listen({ host: bindAddress, port, backlog: BACKLOG })
+    else this.server.listen({ fd, exclusive: true }, BACKLOG)
     await once(this.server, 'listening')
   }
 

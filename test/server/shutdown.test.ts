@@ -53,6 +53,34 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   })
 }
 
+await t.test('a client learns from the last response that its connection closes', async (t) => {
+  const arrivals = new Arrivals()
+  const standIn = await StandIn.start({ upstream: (req, res) => arrivals.emit('request', req, res) })
+  t.teardown(() => standIn.stop())
+  const agent = new https.Agent({ keepAlive: true, maxSockets: 1 })
+  t.teardown(() => agent.destroy())
+
+  let arrived = arrivals.next()
+  const first = standIn.ask('/api/v1/pods', { agent })
+  sendJSON((await arrived)[1], 200, { kind: 'PodList' })
+  t.equal((await first).headers.connection, 'keep-alive', 'the connection stays open for more')
+
+  arrived = arrivals.next()
+  const watchOpened = standIn.open(WATCH, { agent: false })
+  ;(await arrived)[1].write('{"type":"ADDED","object":{}}\n')
+  const watch = (await watchOpened).resume()
+
+  arrived = arrivals.next()
+  const last = standIn.ask('/api/v1/pods', { agent })
+  const [, upstream] = await arrived
+  const watchEnded = once(watch, 'end')
+  const exited = standIn.proxy.stop()
+  await watchEnded
+  sendJSON(upstream, 200, { kind: 'PodList' })
+  t.equal((await last).headers.connection, 'close')
+  t.equal(await exited, 0)
+})
+
 await t.test('a second signal ends at once', async (t) => {
   const arrivals = new Arrivals()
   const standIn = await StandIn.start({ upstream: (req, res) => arrivals.emit('request', req, res) })

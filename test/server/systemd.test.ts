@@ -1,4 +1,6 @@
+import { execFileSync, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { get, type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import { text } from 'node:stream/consumers'
@@ -127,6 +129,30 @@ for (const workers of [1, 2]) {
     await Promise.all(clients)
     t.strictSame(failures, [])
   })
+}
+
+void t.test(
+  'as many connections wait in an inherited socket as in one of our own',
+  { skip: skipSs() },
+  async (t) => {
+    const secure = boundSocket()
+    const standIn = await StandIn.start({
+      upstream: (_req, res) => sendJSON(res, 200, {}),
+      sockets: [secure.handle.fd],
+    })
+    t.teardown(() => standIn.stop())
+    t.teardown(() => secure.handle.close())
+    const [, , backlog] = execFileSync('ss', ['-Hltn', `sport = :${secure.port}`])
+      .toString()
+      .split(/ +/)
+    const limit = Number(readFileSync('/proc/sys/net/core/somaxconn', 'utf8'))
+    t.equal(Number(backlog), Math.min(4096, limit))
+  },
+)
+
+/** Why nobody can say how long the queue of a socket may be, for tap's `skip`. */
+function skipSs(): string | false {
+  return spawnSync('ss', ['-V']).status === 0 ? false : 'there is no ss'
 }
 
 void t.test('which socket is what', (t) => {

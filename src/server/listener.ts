@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import { constants } from 'node:crypto'
-import { connect, type AddressInfo, type Socket } from 'node:net'
+import { connect, Server as NetServer, type AddressInfo, type Socket } from 'node:net'
 import type { SecureContextOptions, SecureVersion, TLSSocket } from 'node:tls'
 import type { ServeRequest } from '../request/client.js'
 import { Http2Sessions } from './http2-session.js'
@@ -33,6 +33,8 @@ const IDLE_TIMEOUT = 90_000
  */
 const BACKLOG = 4096
 
+/** Milliseconds in which a connection that idles when the shutdown begins may bring one more request. */
+const LAST_REQUEST = 500
 /** Milliseconds in which the last bytes of the last responses are to reach their clients. */
 const FLUSH_TIMEOUT = 1000
 
@@ -129,20 +131,34 @@ export class Listener {
     })
   }
 
-  /** Takes no new connections, and closes those that idle. Requests under way go on. */
+  /** Takes no new connections. Requests under way go on, and so do HTTP/1.1 connections that idle. */
   stopAccepting(): void {
-    this.server.close()
-    this.server.closeIdleConnections()
+    // https.Server's own would close what idles, perhaps while its next request is on the way.
+    NetServer.prototype.close.call(this.server)
     this.http2.close()
+  }
+
+  /**
+   * Closes what idles, but not at once: a client that is busy sends its next request meanwhile and is told with the
+   * response that it was the last, while whoever finds a connection cut does not know what became of the request.
+   * @param deadline until when there is time for that, however short
+   */
+  async closeIdle(deadline: AbortSignal): Promise<void> {
+    await this.allClosed(AbortSignal.any([deadline, AbortSignal.timeout(LAST_REQUEST)]))
+    this.server.closeIdleConnections()
   }
 
   /** Every request has been answered: lets what was written reach the clients, and cuts off whatever is still connected. */
   async close(): Promise<void> {
-    this.stopAccepting()
-    const flushed = AbortSignal.timeout(FLUSH_TIMEOUT)
-    const closed = [...this.sockets].map((socket) => once(socket, 'close', { signal: flushed }))
-    await Promise.allSettled(closed)
+    this.server.close()
+    this.http2.close()
+    await this.allClosed(AbortSignal.timeout(FLUSH_TIMEOUT))
     for (const socket of this.sockets) socket.destroy()
+  }
+
+  private async allClosed(deadline: AbortSignal): Promise<void> {
+    const closed = [...this.sockets].map((socket) => once(socket, 'close', { signal: deadline }))
+    await Promise.allSettled(closed)
   }
 
   /**

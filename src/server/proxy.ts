@@ -138,6 +138,8 @@ export class Proxy {
     try {
       this.listener.stopAccepting()
       await this.inFlight.drain(requests.signal)
+      await this.listener.closeIdle(requests.signal)
+      await this.inFlight.drain(requests.signal)
       await this.listener.close()
       await this.intake.shutdown(everything.signal)
     } finally {

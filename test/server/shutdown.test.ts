@@ -57,27 +57,35 @@ await t.test('a client learns from the last response that its connection closes'
   const arrivals = new Arrivals()
   const standIn = await StandIn.start({ upstream: (req, res) => arrivals.emit('request', req, res) })
   t.teardown(() => standIn.stop())
-  const agent = new https.Agent({ keepAlive: true, maxSockets: 1 })
-  t.teardown(() => agent.destroy())
-
-  let arrived = arrivals.next()
-  const first = standIn.ask('/api/v1/pods', { agent })
-  sendJSON((await arrived)[1], 200, { kind: 'PodList' })
-  t.equal((await first).headers.connection, 'keep-alive', 'the connection stays open for more')
-
-  arrived = arrivals.next()
+  const [busy, idle] = [0, 1].map(() => new https.Agent({ keepAlive: true, maxSockets: 1 }))
+  t.teardown(() => [busy, idle].forEach((agent) => agent?.destroy()))
+  const ask = async (agent: https.Agent | undefined) => {
+    const arrived = arrivals.next()
+    const answer = standIn.ask('/api/v1/pods', { agent })
+    const [, upstream] = await arrived
+    return async () => {
+      sendJSON(upstream, 200, { kind: 'PodList' })
+      return (await answer).headers.connection
+    }
+  }
+  t.equal(await (await ask(idle))(), 'keep-alive', 'the connection stays open for more')
+  const arrived = arrivals.next()
   const watchOpened = standIn.open(WATCH, { agent: false })
   ;(await arrived)[1].write('{"type":"ADDED","object":{}}\n')
   const watch = (await watchOpened).resume()
+  const finishBusy = await ask(busy)
 
-  arrived = arrivals.next()
-  const last = standIn.ask('/api/v1/pods', { agent })
-  const [, upstream] = await arrived
   const watchEnded = once(watch, 'end')
   const exited = standIn.proxy.stop()
   await watchEnded
-  sendJSON(upstream, 200, { kind: 'PodList' })
-  t.equal((await last).headers.connection, 'close')
+  t.equal(
+    await (
+      await ask(idle)
+    )(),
+    'close',
+    'of one that idled, which is not closed while others are under way',
+  )
+  t.equal(await finishBusy(), 'close', 'of one with a request under way')
   t.equal(await exited, 0)
 })
 

@@ -77,6 +77,7 @@ export class AuditMetrics {
       help: 'Counter of audit events that lost a body to a limit.',
       labelNames: ['reason'],
     })
+    for (const reason of ['capture', 'truncate']) this.#truncated.inc({ reason }, 0)
     readings(
       registry,
       this.#queues,
@@ -95,6 +96,15 @@ export class AuditMetrics {
       'kube_audit_proxy_audit_spool_bytes',
       'Bytes of audit events spooled on disk.',
     )
+  }
+
+  /**
+   * Shows what the plugin has lost from the start, as 0. Prometheus sees no increase in a counter whose first value is
+   * already the loss.
+   */
+  showPlugin(plugin: string): void {
+    this.#errors.inc({ plugin }, 0)
+    this.#dropped.inc({ plugin }, 0)
   }
 
   /** Events were made and sent to the backend. */

@@ -49,6 +49,23 @@ void t.test('names and values as Prometheus reads them', async (t) => {
   t.notMatch(await registry.metrics(), /_(queue_events|queue_bytes|spool_bytes)\{/)
 })
 
+void t.test('what can be lost is shown before anything is', async (t) => {
+  const registry = new Registry()
+  const metrics = new AuditMetrics(registry)
+  metrics.showPlugin('log')
+  metrics.observeDropped('webhook', 2)
+  metrics.showPlugin('webhook')
+  const lines = (await registry.metrics()).split('\n')
+  for (const line of [
+    'apiserver_audit_error_total{plugin="log"} 0',
+    'kube_audit_proxy_audit_dropped_events_total{plugin="log"} 0',
+    'kube_audit_proxy_audit_dropped_events_total{plugin="webhook"} 2',
+    'kube_audit_proxy_audit_truncated_total{reason="capture"} 0',
+    'kube_audit_proxy_audit_truncated_total{reason="truncate"} 0',
+  ])
+    t.ok(lines.includes(line), line)
+})
+
 void t.test('each registry has its own', async (t) => {
   const [a, b] = [new Registry(), new Registry()]
   new AuditMetrics(a).observeEvent()

@@ -337,6 +337,14 @@ rules:
     apiserver_audit_requests_rejected_total: 0,
     'kube_audit_proxy_audit_queue_events{plugin="webhook"}': 0,
     'kube_audit_proxy_audit_queue_bytes{plugin="webhook"}': 0,
+    ...Object.fromEntries(
+      ['log', 'webhook', 'buffered'].flatMap((plugin) => [
+        [`apiserver_audit_error_total{plugin="${plugin}"}`, 0],
+        [`kube_audit_proxy_audit_dropped_events_total{plugin="${plugin}"}`, 0],
+      ]),
+    ),
+    'kube_audit_proxy_audit_truncated_total{reason="capture"}': 0,
+    'kube_audit_proxy_audit_truncated_total{reason="truncate"}': 0,
   }
   t.strictSame(auditSamples(await metrics.scrape()), none)
 

@@ -20,6 +20,7 @@ export class PluginErrors {
     this.#metrics = metrics
     this.#log = log
     this.#backend = backend
+    metrics.showPlugin(plugin)
   }
 
   /** `events` events could not be recorded because something failed. */

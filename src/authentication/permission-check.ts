@@ -47,7 +47,7 @@ export async function checkPermissions(check: PermissionCheck): Promise<void> {
     for (const client of new Set([own, reviews])) {
       if (await mayI(client, { verb: '*', group: '*', resource: '*' })) {
         log.warn(
-          'the identity of the kubeconfig may do everything in the cluster: give it one that may do no more than docs/threat-model.md lists',
+          'the identity of the kubeconfig may do everything in the cluster: give it one that may do no more than docs/authentication.md lists',
         )
       }
     }

@@ -166,6 +166,9 @@ async function newParts(
     reloader,
     sinks,
     onStart() {
+      if ((backend ?? sinks) === undefined) {
+        log.warn('nothing is recorded: neither --audit-log-path nor --audit-webhook-config-file is set')
+      }
       logIdentityMode(check)
       void checkPermissions(check)
     },

@@ -4,8 +4,6 @@ import { impersonationIdentity, requestHeaderIdentity } from './identity.js'
 import type { ReviewClient } from './reviews.js'
 import type { UpstreamConnections } from './upstream-connections.js'
 
-export type { UpstreamConnections } from './upstream-connections.js'
-
 /** How a request travels upstream. */
 export interface Route {
   readonly connections: UpstreamConnections

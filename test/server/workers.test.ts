@@ -1,9 +1,10 @@
-import { EventEmitter, once } from 'node:events'
+import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import https from 'node:https'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { Arrivals } from '../support/arrivals.js'
 import { byAuditID, readAuditLog, waitForEvents, type LoggedEvent } from '../support/audit-log.js'
 import { METRICS_FLAG, ProxyMetrics, sumOf } from '../support/proxy-metrics.js'
 import { ProxyProcess } from '../support/proxy-process.js'
@@ -13,12 +14,6 @@ import { sendJSON, StandIn, type StandInOptions } from '../support/stand-in.js'
 t.setTimeout(180_000)
 
 const WATCH = '/api/v1/configmaps?watch=true'
-
-class Arrivals extends EventEmitter<{ request: [IncomingMessage, ServerResponse] }> {
-  async next(): Promise<[IncomingMessage, ServerResponse]> {
-    return (await once(this, 'request')) as [IncomingMessage, ServerResponse]
-  }
-}
 
 async function start(t: Test, options: Partial<StandInOptions> = {}): Promise<StandIn> {
   const standIn = await StandIn.start({

@@ -1,7 +1,12 @@
 import type { Level } from '../../src/audit/event.js'
 
-/** Everything at one level, but for what the apiserver does for itself and what the proxy asks of it. */
-export function everythingAt(level: Level): string {
+/**
+ * Everything at one level, but for what the apiserver does for itself and what the proxy asks of it.
+ *
+ * @param accessReviews those that only the proxy makes. Of a proxy that impersonates, the apiserver takes what users make
+ *   for the proxy's as well.
+ */
+export function everythingAt(level: Level, accessReviews = ['subjectaccessreviews']): string {
   return `
 apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -12,7 +17,7 @@ rules:
   users: ["kube-audit-proxy"]
   resources:
   - {group: authentication.k8s.io, resources: [tokenreviews]}
-  - {group: authorization.k8s.io, resources: [subjectaccessreviews, selfsubjectaccessreviews]}
+  - {group: authorization.k8s.io, resources: [${accessReviews.join(', ')}]}
 - level: ${level}
 `
 }

@@ -7,7 +7,7 @@ import { ProxyProcess } from '../proxy-process.js'
 import type { Certificate, Mode } from './case.js'
 import type { Door } from './connection.js'
 
-export const POLICY = everythingAt('Metadata')
+export const POLICY = everythingAt('Metadata', ['subjectaccessreviews', 'selfsubjectaccessreviews'])
 
 /** For --token-auth-file, and what TokenReviews answer. */
 export const TOKENS = ['bobtoken,bob,uid-bob,"viewers"', 'caroltoken,carol,uid-carol,"viewers"']

@@ -1,6 +1,7 @@
 // Compares, in one run: the upstream alone, nginx as TLS reverse proxy (if installed), plain http-proxy, and this proxy with
-// auditing off, at Metadata and at RequestResponse; over HTTP/1.1 and HTTP/2. Prints a table and writes JSON.
-// usage: npm run bench -- [SECONDS] [CONNECTIONS] [BYTES] [RESULT.json]
+// auditing off, at Metadata and at RequestResponse; over HTTP/1.1 and HTTP/2. Prints a table and writes JSON. They take turns,
+// several times, and medians count: a machine may be faster in one minute than in the next.
+// usage: npm run bench -- [SECONDS] [CONNECTIONS] [BYTES] [RESULT.json] [ROUNDS]
 import { fork, spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -12,8 +13,8 @@ import { ProxyProcess } from '../../test/support/proxy-process.js'
 import type { LoadResult } from './load.js'
 import { script, startScript, usage } from './process.js'
 
-const [seconds = '5', connections = '32', bytes = '1600', output = 'bench-result.json'] =
-  process.argv.slice(2)
+const args = process.argv.slice(2)
+const [seconds = '5', connections = '32', bytes = '1600', output = 'bench-result.json', rounds = '3'] = args
 const PROTOCOLS = ['h1', 'h2'] as const
 type Protocol = (typeof PROTOCOLS)[number]
 
@@ -51,10 +52,10 @@ const frontProxy = pki.issue(ca, { name: 'front-proxy', cn: 'front-proxy-client'
 
 const [upstream, upstreamPort] = await startScript('upstream', [serving.certFile, serving.keyFile, bytes])
 const upstreamURL = `https://127.0.0.1:${upstreamPort}`
-const rows: Row[] = []
+const measured: Row[] = []
+const direct = { name: 'upstream alone', port: upstreamPort, pid: undefined, protocols: ['h1'] as const }
+const targets: Target[] = [{ ...direct, stop: () => undefined }]
 try {
-  const direct = { name: 'upstream alone', port: upstreamPort, pid: undefined, protocols: ['h1'] as const }
-  await measure({ ...direct, stop: () => undefined })
   for (const start of [
     nginx,
     httpProxy,
@@ -63,18 +64,43 @@ try {
     () => ours('RequestResponse'),
   ]) {
     const target = await start()
-    if (target === undefined) continue
-    try {
-      await measure(target)
-    } finally {
-      await target.stop()
-    }
+    if (target !== undefined) targets.push(target)
+  }
+  for (let round = 0; round < Number(rounds); round++) {
+    for (const target of targets) await measure(target)
   }
 } finally {
+  for (const target of targets) await target.stop()
   upstream.kill()
   rmSync(dir, { recursive: true, force: true })
 }
-report()
+report(
+  targets.flatMap(({ name, protocols }) =>
+    protocols.map((protocol) =>
+      medianOf(measured.filter((row) => row.target === name && row.protocol === protocol)),
+    ),
+  ),
+)
+
+/** One row that has of each number the median. */
+function medianOf(same: readonly Row[]): Row {
+  const median = <K extends keyof Row>(key: K): Row[K] => {
+    const values = same.map((row) => row[key]).sort((a, b) => Number(a) - Number(b))
+    return values[Math.floor(values.length / 2)] as Row[K]
+  }
+  return {
+    target: median('target'),
+    protocol: median('protocol'),
+    requests: median('requests'),
+    requestsPerSecond: median('requestsPerSecond'),
+    microsecondsPerRequest: median('microsecondsPerRequest'),
+    memory: median('memory'),
+    seconds: median('seconds'),
+    p50: median('p50'),
+    p99: median('p99'),
+    errors: same.reduce((sum, row) => sum + row.errors, 0),
+  }
+}
 
 async function measure(target: Target): Promise<void> {
   for (const protocol of target.protocols) {
@@ -92,7 +118,7 @@ async function measure(target: Target): Promise<void> {
     const before = target.pid === undefined ? undefined : usage(target.pid)
     const [result] = (await once(load, 'message')) as [LoadResult]
     const after = target.pid === undefined ? undefined : usage(target.pid)
-    rows.push({
+    measured.push({
       target: target.name,
       protocol,
       ...result,
@@ -171,7 +197,7 @@ async function ours(level: string): Promise<Target> {
     }),
     { mode: 0o600 },
   )
-  const policy = join(dir, 'policy.yaml')
+  const policy = join(dir, `policy-${level}.yaml`)
   writeFileSync(policy, `apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: ${level}}]\n`)
   const proxy = await ProxyProcess.start([
     ...[`--kubeconfig=${kubeconfig}`, `--client-ca-file=${ca.certFile}`],
@@ -179,7 +205,7 @@ async function ours(level: string): Promise<Target> {
     ...[`--proxy-client-cert-file=${frontProxy.certFile}`, `--proxy-client-key-file=${frontProxy.keyFile}`],
     ...[
       `--audit-policy-file=${policy}`,
-      `--audit-log-path=${join(dir, 'audit.log')}`,
+      `--audit-log-path=${join(dir, `audit-${level}.log`)}`,
       '--audit-log-mode=batch',
     ],
     ...['--audit-log-batch-max-size=1000', '--audit-log-batch-max-wait=1s', '--audit-log-maxsize=1000'],
@@ -212,11 +238,11 @@ async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void>
   await exit
 }
 
-function report(): void {
+function report(rows: readonly Row[]): void {
   const nginxCPU = (protocol: Protocol): number | undefined =>
     rows.find((r) => r.target === 'nginx' && r.protocol === protocol)?.microsecondsPerRequest
   console.log(
-    `${connections} connections, ${seconds} s each, an object of ${bytes} bytes, ` +
+    `${connections} connections, medians of ${rounds} rounds of ${seconds} s, an object of ${bytes} bytes, ` +
       `${cpus().length} × ${cpus()[0]?.model}, Node.js ${process.version}`,
   )
   console.table(

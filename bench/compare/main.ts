@@ -52,33 +52,39 @@ const frontProxy = pki.issue(ca, { name: 'front-proxy', cn: 'front-proxy-client'
 
 const [upstream, upstreamPort] = await startScript('upstream', [serving.certFile, serving.keyFile, bytes])
 const upstreamURL = `https://127.0.0.1:${upstreamPort}`
+const hasNginx = spawnSync('nginx', ['-v']).error === undefined
+if (!hasNginx) console.log('nginx is not installed: it is left out')
 const measured: Row[] = []
 const direct = { name: 'upstream alone', port: upstreamPort, pid: undefined, protocols: ['h1'] as const }
-const targets: Target[] = [{ ...direct, stop: () => undefined }]
+const starts = [
+  () => ({ ...direct, stop: () => undefined }),
+  nginx,
+  httpProxy,
+  () => ours('None'),
+  () => ours('Metadata'),
+  () => ours('RequestResponse'),
+]
 try {
-  for (const start of [
-    nginx,
-    httpProxy,
-    () => ours('None'),
-    () => ours('Metadata'),
-    () => ours('RequestResponse'),
-  ]) {
-    const target = await start()
-    if (target !== undefined) targets.push(target)
-  }
   for (let round = 0; round < Number(rounds); round++) {
-    for (const target of targets) await measure(target)
+    for (const start of starts) {
+      // Started anew each time: of a process that idles meanwhile V8 forgets what it has learned.
+      const target = await start()
+      if (target === undefined) continue
+      try {
+        await measure(target)
+      } finally {
+        await target.stop()
+      }
+    }
   }
 } finally {
-  for (const target of targets) await target.stop()
   upstream.kill()
   rmSync(dir, { recursive: true, force: true })
 }
+const perRound = measured.slice(0, measured.length / Number(rounds))
 report(
-  targets.flatMap(({ name, protocols }) =>
-    protocols.map((protocol) =>
-      medianOf(measured.filter((row) => row.target === name && row.protocol === protocol)),
-    ),
+  perRound.map(({ target, protocol }) =>
+    medianOf(measured.filter((row) => row.target === target && row.protocol === protocol)),
   ),
 )
 
@@ -130,10 +136,7 @@ async function measure(target: Target): Promise<void> {
 }
 
 async function nginx(): Promise<Target | undefined> {
-  if (spawnSync('nginx', ['-v']).error !== undefined) {
-    console.log('nginx is not installed: it is left out')
-    return undefined
-  }
+  if (!hasNginx) return undefined
   const port = 20_000 + (process.pid % 20_000)
   const conf = join(dir, 'nginx.conf')
   writeFileSync(

@@ -58,14 +58,34 @@ export class RemoteIntake implements EventIntake {
   }
 
   begin(): RequestEvents {
-    const request = (this.#lastRequest = next(this.#lastRequest))
-    const tell = (kind: number, payload: string): void =>
-      this.#writer.write({ kind, id: 0, request, payload })
-    return {
-      process: (event) => this.#process(event, request),
-      opened: (event) => tell(FRAME.opened, this.#wire.encode(event())),
-      closed: () => tell(FRAME.closed, ''),
-    }
+    this.#lastRequest = next(this.#lastRequest)
+    return new RemoteRequest(this, this.#lastRequest, this.#wire)
+  }
+
+  /** @returns whether it was written; false where the primary is too slow. Nobody waits for an answer. */
+  tell(kind: number, request: number, payload: string): boolean {
+    if (!this.#hasRoom(payload)) return false
+    this.#writer.write({ kind, id: 0, request, payload })
+    return true
+  }
+
+  /** As tell, and resolves when the primary has stored the event. */
+  ask(kind: number, request: number, payload: string): Promise<boolean> | false {
+    if (!this.#hasRoom(payload)) return false
+    const id = (this.#lastId = next(this.#lastId))
+    this.#writer.write({ kind, id, request, payload })
+    return new Promise((resolve) => this.#waiting.set(id, resolve))
+  }
+
+  /** Whether requests wait until their events are stored. */
+  get blocks(): boolean {
+    return this.#mode !== 'batch'
+  }
+
+  /** An event is given up: what the request is to hear of that. */
+  drop(): boolean {
+    this.#errors.dropped(1, `the primary is too slow: ${this.#writer.pending} bytes wait to be written`)
+    return this.#mode !== 'blocking-strict'
   }
 
   /** Returns when the primary has everything, and in the blocking modes has stored it. */
@@ -79,23 +99,11 @@ export class RemoteIntake implements EventIntake {
     this.#hideQueue()
   }
 
-  #process(event: Event, request: number): boolean | Promise<boolean> {
-    const payload = this.#wire.encode(event)
-    const last = isLastStage(event.stage)
+  /** Frames without a payload are small, and no more than there are requests that the primary knows of. */
+  #hasRoom(payload: string): boolean {
     const { pending } = this.#writer
-    if ((pending > 0 && pending + payload.length > MAX_PENDING) || !this.#stream.writable) {
-      this.#errors.dropped(1, `the primary is too slow: ${pending} bytes wait to be written`)
-      if (last) this.#writer.write({ kind: FRAME.closed, id: 0, request, payload: '' })
-      return this.#mode !== 'blocking-strict'
-    }
-    const kind = last ? FRAME.last : event.stage === 'RequestReceived' ? FRAME.first : FRAME.next
-    if (this.#mode === 'batch') {
-      this.#writer.write({ kind, id: 0, request, payload })
-      return true
-    }
-    const id = (this.#lastId = next(this.#lastId))
-    this.#writer.write({ kind, id, request, payload })
-    return new Promise((resolve) => this.#waiting.set(id, resolve))
+    const full = payload !== '' && pending > 0 && pending + payload.length > MAX_PENDING
+    return !full && this.#stream.writable
   }
 
   #settle(id: number, stored: boolean): void {
@@ -108,6 +116,46 @@ export class RemoteIntake implements EventIntake {
     const lost = this.#waiting.size
     for (const id of [...this.#waiting.keys()]) this.#settle(id, false)
     if (lost > 0) this.#errors.failed(lost, reason)
+  }
+}
+
+/** One request's events on their way to the primary. */
+class RemoteRequest implements RequestEvents {
+  readonly #intake: RemoteIntake
+  readonly #request: number
+  readonly #wire: Wire
+  /** Whether the primary would end it, should this process die. */
+  #known = false
+
+  constructor(intake: RemoteIntake, request: number, wire: Wire) {
+    this.#intake = intake
+    this.#request = request
+    this.#wire = wire
+  }
+
+  process(event: Event): boolean | Promise<boolean> {
+    const last = isLastStage(event.stage)
+    const kind = last ? FRAME.last : event.stage === 'RequestReceived' ? FRAME.first : FRAME.next
+    const payload = this.#wire.encode(event)
+    const intake = this.#intake
+    const answer = intake.blocks
+      ? intake.ask(kind, this.#request, payload)
+      : intake.tell(kind, this.#request, payload)
+    if (answer === false) {
+      if (last) this.closed()
+      return intake.drop()
+    }
+    if (kind === FRAME.first) this.#known = true
+    return answer
+  }
+
+  opened(event: () => Event): void {
+    this.#known = this.#intake.tell(FRAME.opened, this.#request, this.#wire.encode(event()))
+  }
+
+  closed(): void {
+    if (this.#known) this.#intake.tell(FRAME.closed, this.#request, '')
+    this.#known = false
   }
 }
 

@@ -5,7 +5,7 @@
  * `node build/bench/backends.js [seconds]`, with the number of seconds for each row (2).
  */
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -19,6 +19,7 @@ import { defaultAuditBackendOptions, type AuditBackendOptions } from '../src/aud
 import { newEventEncoder } from '../src/audit/encode.js'
 import type { Event } from '../src/audit/event.js'
 import { AuditMetrics } from '../src/audit/metrics.js'
+import { writeKubeconfigFile } from '../test/support/kubeconfig.js'
 
 const MB = 2 ** 20
 const milliseconds = Number(process.argv[2] ?? 2) * 1000
@@ -28,12 +29,9 @@ const directory = mkdtempSync(join(tmpdir(), 'bench-backends-'))
 const receiver = createServer((request, response) => void request.resume().on('end', () => response.end()))
 receiver.listen(0, '127.0.0.1')
 await once(receiver, 'listening')
-const configFile = join(mkdtempSync(join(tmpdir(), 'bench-webhook-')), 'webhook.yaml')
-writeFileSync(
-  configFile,
-  `{clusters: [{name: r, cluster: {server: "http://127.0.0.1:${(receiver.address() as AddressInfo).port}"}}],
-    contexts: [{name: r, context: {cluster: r}}], current-context: r}`,
-)
+const configFile = writeKubeconfigFile(join(mkdtempSync(join(tmpdir(), 'bench-webhook-')), 'kubeconfig'), {
+  server: `http://127.0.0.1:${(receiver.address() as AddressInfo).port}`,
+})
 
 /** An event that is `size` bytes long in the log. */
 function eventOfSize(size: number): Event {

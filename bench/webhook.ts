@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
@@ -14,6 +14,7 @@ import { newWebhookBackend, type WebhookDeps } from '../src/audit/backend/webhoo
 import { newLineEncoder } from '../src/audit/encode.js'
 import type { Event } from '../src/audit/event.js'
 import { loadKubeconfig } from '../src/kubeconfig/load.js'
+import { writeKubeconfigFile } from '../test/support/kubeconfig.js'
 
 /*
  * How many events a second go through the webhook, in batches of 400 to a receiver on this machine (a thread of its own,
@@ -54,14 +55,7 @@ async function receive(): Promise<void> {
 }
 
 function newDeps(directory: string, port: number): WebhookDeps {
-  const file = join(directory, 'kubeconfig')
-  const config = {
-    'current-context': 'bench',
-    contexts: [{ name: 'bench', context: { cluster: 'bench', user: 'bench' } }],
-    clusters: [{ name: 'bench', cluster: { server: `http://127.0.0.1:${port}` } }],
-    users: [{ name: 'bench', user: {} }],
-  }
-  writeFileSync(file, JSON.stringify(config), { mode: 0o600 })
+  const file = writeKubeconfigFile(join(directory, 'kubeconfig'), { server: `http://127.0.0.1:${port}` })
   const fail = (...problem: unknown[]) => console.error(...problem)
   return {
     client: new WebhookClient(loadKubeconfig(file, { log: pino({ level: 'silent' }) })),

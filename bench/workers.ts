@@ -3,17 +3,17 @@
 // has that part of a core, and N workers with the primary together N times as much. So with 0.5, two workers and the primary
 // have the CPU time of one core on two cores, and the rest is for the load.
 // usage: node build/bench/workers.js [WORKERS] [SECONDS] [CONNECTIONS] [ROUNDS] [MODE] [SHARE]
-import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
+import { execFile, spawnSync, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { availableParallelism, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { writeKubeconfigFile } from '../test/support/kubeconfig.js'
 import { PKI } from '../test/support/pki.js'
 import { ProxyProcess } from '../test/support/proxy-process.js'
 import { childrenOf, usage } from './compare/process.js'
 import { CPUShare } from './cpu-share.js'
+import { ended, hasNginx, startNginx } from './nginx.js'
 
 const args = process.argv.slice(2)
 const [many = '2', seconds = '5', connections = '64', rounds = '5', mode = 'batch', share = '1'] = args
@@ -29,9 +29,8 @@ interface Round {
   readonly errors: number
 }
 
-for (const program of ['wrk', 'nginx']) {
-  if (spawnSync(program, ['-v']).error === undefined) continue
-  console.error(`${program} is not installed: expected wrk and nginx`)
+if (spawnSync('wrk', ['-v']).error !== undefined || !hasNginx()) {
+  console.error('wrk or nginx is not installed: expected both')
   process.exit(2)
 }
 const dir = mkdtempSync(join(tmpdir(), 'kube-audit-proxy-bench-'))
@@ -46,8 +45,7 @@ try {
     for (const workers of [1, Number(many)]) results.push(await measure(workers))
   }
 } finally {
-  upstream.kill('SIGQUIT')
-  await once(upstream, 'exit')
+  await ended(upstream, 'SIGQUIT')
   rmSync(dir, { recursive: true, force: true })
 }
 report()
@@ -94,50 +92,24 @@ async function load(
 }
 
 /** nginx that answers every request with the same object of 1,600 bytes. */
-async function startUpstream(port: number): Promise<ChildProcess> {
+function startUpstream(port: number): Promise<ChildProcess> {
   const object = { kind: 'ConfigMap', apiVersion: 'v1', metadata: { name: 'bench' }, data: { filler: '' } }
   object.data.filler = 'x'.repeat(1600 - JSON.stringify(object).length)
-  const conf = join(dir, 'nginx.conf')
-  writeFileSync(
-    conf,
-    `worker_processes 1; daemon off; pid ${dir}/nginx.pid; error_log ${dir}/nginx.err;
-events { worker_connections 4096; }
-http {
-  access_log off; keepalive_requests 100000000;
-  client_body_temp_path ${dir}/b; proxy_temp_path ${dir}/p; fastcgi_temp_path ${dir}/f; uwsgi_temp_path ${dir}/u; scgi_temp_path ${dir}/s;
+  return startNginx(
+    dir,
+    port,
+    `access_log off; keepalive_requests 100000000;
   server {
     listen 127.0.0.1:${port} ssl;
     ssl_certificate ${serving.certFile}; ssl_certificate_key ${serving.keyFile};
     location / { default_type application/json; return 200 '${JSON.stringify(object)}'; }
-  }
-}
-`,
+  }`,
   )
-  const child = spawn('nginx', ['-c', conf, '-p', dir], { stdio: ['ignore', 'inherit', 'inherit'] })
-  for (;;) {
-    const socket = connect(port, '127.0.0.1')
-    const up = await once(socket, 'connect').then(
-      () => true,
-      () => false,
-    )
-    socket.destroy()
-    if (up) return child
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
 }
 
 function startProxy(workers: number): Promise<ProxyProcess> {
-  const kubeconfig = join(dir, 'kubeconfig')
   const cluster = { server: `https://127.0.0.1:${upstreamPort}`, 'certificate-authority': ca.certFile }
-  const config = {
-    apiVersion: 'v1',
-    kind: 'Config',
-    'current-context': 'c',
-    contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
-    clusters: [{ name: 'c', cluster }],
-    users: [{ name: 'u', user: {} }],
-  }
-  writeFileSync(kubeconfig, JSON.stringify(config), { mode: 0o600 })
+  const kubeconfig = writeKubeconfigFile(join(dir, 'kubeconfig'), cluster)
   const policy = join(dir, 'policy.yaml')
   writeFileSync(policy, 'apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n')
   return ProxyProcess.start([

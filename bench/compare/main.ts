@@ -2,14 +2,15 @@
 // auditing off, at Metadata and at RequestResponse; over HTTP/1.1 and HTTP/2. Prints a table and writes JSON. They take turns,
 // several times, and medians count: a machine may be faster in one minute than in the next.
 // usage: npm run bench -- [SECONDS] [CONNECTIONS] [BYTES] [RESULT.json] [ROUNDS]
-import { fork, spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { certificate, writeKubeconfigFile } from '../../test/support/kubeconfig.js'
 import { PKI } from '../../test/support/pki.js'
 import { ProxyProcess } from '../../test/support/proxy-process.js'
+import { ended, hasNginx, startNginx } from '../nginx.js'
 import type { LoadResult } from './load.js'
 import { script, startScript, usage } from './process.js'
 
@@ -52,8 +53,8 @@ const frontProxy = pki.issue(ca, { name: 'front-proxy', cn: 'front-proxy-client'
 
 const [upstream, upstreamPort] = await startScript('upstream', [serving.certFile, serving.keyFile, bytes])
 const upstreamURL = `https://127.0.0.1:${upstreamPort}`
-const hasNginx = spawnSync('nginx', ['-v']).error === undefined
-if (!hasNginx) console.log('nginx is not installed: it is left out')
+const withNginx = hasNginx()
+if (!withNginx) console.log('nginx is not installed: it is left out')
 const measured: Row[] = []
 const direct = { name: 'upstream alone', port: upstreamPort, pid: undefined, protocols: ['h1'] as const }
 const starts = [
@@ -136,16 +137,12 @@ async function measure(target: Target): Promise<void> {
 }
 
 async function nginx(): Promise<Target | undefined> {
-  if (!hasNginx) return undefined
+  if (!withNginx) return undefined
   const port = 20_000 + (process.pid % 20_000)
-  const conf = join(dir, 'nginx.conf')
-  writeFileSync(
-    conf,
-    `worker_processes 1; daemon off; pid ${dir}/nginx.pid; error_log ${dir}/nginx.err;
-events { worker_connections 4096; }
-http {
-  access_log ${dir}/nginx.log combined buffer=64k;
-  client_body_temp_path ${dir}/b; proxy_temp_path ${dir}/p; fastcgi_temp_path ${dir}/f; uwsgi_temp_path ${dir}/u; scgi_temp_path ${dir}/s;
+  const child = await startNginx(
+    dir,
+    port,
+    `access_log ${dir}/nginx.log combined buffer=64k;
   upstream up { server 127.0.0.1:${upstreamPort}; keepalive 256; keepalive_requests 1000000; }
   server {
     listen 127.0.0.1:${port} ssl http2;
@@ -158,12 +155,8 @@ http {
       proxy_ssl_trusted_certificate ${ca.certFile}; proxy_ssl_verify on; proxy_ssl_name localhost;
       proxy_set_header X-Remote-User $ssl_client_s_dn; proxy_buffering off;
     }
-  }
-}
-`,
+  }`,
   )
-  const child = spawn('nginx', ['-c', conf, '-p', dir], { stdio: ['ignore', 'inherit', 'inherit'] })
-  await listening(port)
   return {
     name: 'nginx',
     port,
@@ -187,18 +180,10 @@ async function httpProxy(): Promise<Target> {
 }
 
 async function ours(level: string): Promise<Target> {
-  const kubeconfig = join(dir, 'kubeconfig')
-  writeFileSync(
-    kubeconfig,
-    JSON.stringify({
-      apiVersion: 'v1',
-      kind: 'Config',
-      'current-context': 'c',
-      contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
-      clusters: [{ name: 'c', cluster: { server: upstreamURL, 'certificate-authority': ca.certFile } }],
-      users: [{ name: 'u', user: { 'client-certificate': client.certFile, 'client-key': client.keyFile } }],
-    }),
-    { mode: 0o600 },
+  const kubeconfig = writeKubeconfigFile(
+    join(dir, 'kubeconfig'),
+    { server: upstreamURL, 'certificate-authority': ca.certFile },
+    certificate(client),
   )
   const policy = join(dir, `policy-${level}.yaml`)
   writeFileSync(policy, `apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: ${level}}]\n`)
@@ -220,25 +205,6 @@ async function ours(level: string): Promise<Target> {
     protocols: PROTOCOLS,
     stop: async () => void (await proxy.stop()),
   }
-}
-
-async function listening(port: number): Promise<void> {
-  for (;;) {
-    const socket = connect(port, '127.0.0.1')
-    const up = await Promise.race([
-      once(socket, 'connect').then(() => true),
-      once(socket, 'error').then(() => false),
-    ]).catch(() => false)
-    socket.destroy()
-    if (up) return
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
-
-async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  const exit = once(child, 'exit')
-  child.kill(signal)
-  await exit
 }
 
 function report(rows: readonly Row[]): void {

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { sinkManifest } from '../support/audit-sink.js'
 import { TestCluster } from '../support/cluster.js'
+import { certificate, writeKubeconfigFile } from '../support/kubeconfig.js'
 import { ProxyProcess } from '../support/proxy-process.js'
 import { WebhookReceiver } from '../support/webhook-receiver.js'
 
@@ -18,8 +19,8 @@ await t.test('kubectl apply of an AuditSink through the proxy', { skip: TestClus
   const serving = { name: 'receiver', cn: 'receiver', ip: ['127.0.0.1'], usage: 'server' } as const
   const receiver = await WebhookReceiver.start({ serving: cluster.pki.issue(cluster.ca, serving) })
   t.teardown(() => receiver.stop())
-  const certificate = { name: 'proxy', cn: 'proxy', ip: ['127.0.0.1'], usage: 'server' } as const
-  const { certFile, keyFile } = cluster.pki.issue(cluster.ca, certificate)
+  const proxied = { name: 'proxy', cn: 'proxy', ip: ['127.0.0.1'], usage: 'server' } as const
+  const { certFile, keyFile } = cluster.pki.issue(cluster.ca, proxied)
   const proxy = await ProxyProcess.start([
     `--kubeconfig=${cluster.kubeconfigFile}`,
     `--tls-cert-file=${certFile}`,
@@ -30,18 +31,10 @@ await t.test('kubectl apply of an AuditSink through the proxy', { skip: TestClus
   ])
   t.teardown(() => proxy.stop())
   const { admin, ca } = cluster
-  const kubeconfig = join(dir, 'kubeconfig')
-  writeFileSync(
-    kubeconfig,
-    JSON.stringify({
-      apiVersion: 'v1',
-      kind: 'Config',
-      'current-context': 'c',
-      contexts: [{ name: 'c', context: { cluster: 'c', user: 'c' } }],
-      clusters: [{ name: 'c', cluster: { server: proxy.url, 'certificate-authority': ca.certFile } }],
-      users: [{ name: 'c', user: { 'client-certificate': admin.certFile, 'client-key': admin.keyFile } }],
-    }),
-    { mode: 0o600 },
+  const kubeconfig = writeKubeconfigFile(
+    join(dir, 'kubeconfig'),
+    { server: proxy.url, 'certificate-authority': ca.certFile },
+    certificate(admin),
   )
   const kubectl = (...args: string[]) =>
     new Promise<{ out: string; err: string }>((resolve) => {

@@ -260,29 +260,18 @@ async function grant(cluster: TestCluster): Promise<void> {
   const api = '/apis/rbac.authorization.k8s.io/v1'
   for (const [name, rules, subjects] of roles) {
     const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name }
-    await create(cluster, `${api}/clusterroles`, { metadata: { name }, rules })
-    await create(cluster, `${api}/clusterrolebindings`, { metadata: { name }, roleRef, subjects })
+    await cluster.create(`${api}/clusterroles`, { metadata: { name }, rules })
+    await cluster.create(`${api}/clusterrolebindings`, { metadata: { name }, roleRef, subjects })
   }
 }
 
 async function robotToken(cluster: TestCluster): Promise<string> {
   const accounts = '/api/v1/namespaces/default/serviceaccounts'
-  await create(cluster, accounts, { metadata: { name: 'robot' } })
-  const made = await create(cluster, `${accounts}/robot/token`, {
+  await cluster.create(accounts, { metadata: { name: 'robot' } })
+  const made = await cluster.create(`${accounts}/robot/token`, {
     apiVersion: 'authentication.k8s.io/v1',
     kind: 'TokenRequest',
     spec: {},
   })
   return (made as { status: { token: string } }).status.token
-}
-
-async function create(cluster: TestCluster, path: string, object: object): Promise<unknown> {
-  const headers = { 'content-type': 'application/json' }
-  const { status, body } = await cluster.request(path, {
-    method: 'POST',
-    headers,
-    body: JSON.stringify(object),
-  })
-  if (status !== 201) throw new Error(body.toString())
-  return JSON.parse(body.toString())
 }

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { byAuditID, waitForEvents, type LoggedEvent } from '../support/audit-log.js'
 import { TestCluster } from '../support/cluster.js'
+import { certificate, writeKubeconfigFile } from '../support/kubeconfig.js'
 import { OIDCIssuer } from '../support/oidc-issuer.js'
 import { PKI, type Issued } from '../support/pki.js'
 import { ProxyProcess } from '../support/proxy-process.js'
@@ -174,17 +175,14 @@ async function startProxy(
   const id = randomUUID()
   const serving = pki.issue(ca, { name: `serving-${id}`, cn: 'proxy', ip: ['127.0.0.1'], usage: 'server' })
   const self = pki.issue(ca, { name: `self-${id}`, cn: 'kube-audit-proxy', usage: 'client' })
-  const kubeconfig = {
-    apiVersion: 'v1',
-    kind: 'Config',
-    'current-context': 'c',
-    contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
-    clusters: [{ name: 'c', cluster: { server: cluster.url, 'certificate-authority': ca.certFile } }],
-    users: [{ name: 'u', user: { 'client-certificate': self.certFile, 'client-key': self.keyFile } }],
-  }
+  const kubeconfig = writeKubeconfigFile(
+    join(options.dir, `${id}.kubeconfig`),
+    { server: cluster.url, 'certificate-authority': ca.certFile },
+    certificate(self),
+  )
   const { certFile, keyFile } = cluster.frontProxyClient
   const proxy = await ProxyProcess.start([
-    `--kubeconfig=${file(options.dir, `${id}.kubeconfig`, JSON.stringify(kubeconfig))}`,
+    `--kubeconfig=${kubeconfig}`,
     `--tls-cert-file=${serving.certFile}`,
     `--tls-private-key-file=${serving.keyFile}`,
     `--client-ca-file=${ca.certFile}`,
@@ -202,18 +200,18 @@ async function startProxy(
 /** A token of the TokenRequest API that is bound to a pod, and one that lives in a Secret. */
 async function serviceAccountTokens(cluster: TestCluster): Promise<{ bound: string; legacy: string }> {
   const base = '/api/v1/namespaces/default'
-  const account = (await create(cluster, `${base}/serviceaccounts`, {
+  const account = (await cluster.create(`${base}/serviceaccounts`, {
     apiVersion: 'v1',
     kind: 'ServiceAccount',
     metadata: { name: 'robot' },
   })) as { metadata: { uid: string } }
-  await create(cluster, `${base}/pods`, {
+  await cluster.create(`${base}/pods`, {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name: 'worker' },
     spec: { serviceAccountName: 'robot', containers: [{ name: 'c', image: 'i' }] },
   })
-  const issued = (await create(cluster, `${base}/serviceaccounts/robot/token`, {
+  const issued = (await cluster.create(`${base}/serviceaccounts/robot/token`, {
     apiVersion: 'authentication.k8s.io/v1',
     kind: 'TokenRequest',
     spec: { boundObjectRef: { kind: 'Pod', apiVersion: 'v1', name: 'worker' } },
@@ -233,7 +231,7 @@ async function serviceAccountTokens(cluster: TestCluster): Promise<{ bound: stri
     legacyClaims({ 'kubernetes.io/serviceaccount/service-account.uid': uid }),
     { kid: undefined },
   )
-  await create(cluster, `${base}/secrets`, {
+  await cluster.create(`${base}/secrets`, {
     apiVersion: 'v1',
     kind: 'Secret',
     type: 'kubernetes.io/service-account-token',
@@ -288,13 +286,13 @@ async function grant(cluster: TestCluster): Promise<void> {
   ]
   for (const [name, users, rules] of roles) {
     const apiVersion = 'rbac.authorization.k8s.io/v1'
-    await create(cluster, `${rbac}/clusterroles`, {
+    await cluster.create(`${rbac}/clusterroles`, {
       apiVersion,
       kind: 'ClusterRole',
       metadata: { name },
       rules,
     })
-    await create(cluster, `${rbac}/clusterrolebindings`, {
+    await cluster.create(`${rbac}/clusterrolebindings`, {
       apiVersion,
       kind: 'ClusterRoleBinding',
       metadata: { name },
@@ -302,17 +300,6 @@ async function grant(cluster: TestCluster): Promise<void> {
       subjects: users.map((user) => ({ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: user })),
     })
   }
-}
-
-async function create(cluster: TestCluster, path: string, object: object): Promise<unknown> {
-  const headers = { 'content-type': 'application/json' }
-  const { status, body } = await cluster.request(path, {
-    method: 'POST',
-    headers,
-    body: JSON.stringify(object),
-  })
-  if (status !== 201) throw new Error(`POST ${path}: ${status}: ${body.toString()}`)
-  return JSON.parse(body.toString())
 }
 
 function file(dir: string, name: string, text: string): string {

@@ -5,8 +5,9 @@ import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
 import { everythingAt } from '../support/audit-policy.js'
 import { TestCluster } from '../support/cluster.js'
-import { certificate, ClusterProxy, grant } from '../support/cluster-proxy.js'
+import { ClusterProxy, grant } from '../support/cluster-proxy.js'
 import { compareLogs } from '../support/compare-logs.js'
+import { certificate } from '../support/kubeconfig.js'
 import { kubectls, runKubectl, type KubectlResult } from '../support/kubectl.js'
 
 /** Bodies too. */
@@ -170,11 +171,10 @@ async function watchOne(t: Test, session: Session): Promise<void> {
 }
 
 async function serviceAccountToken(cluster: TestCluster): Promise<string> {
-  const { status, body } = await cluster.request('/api/v1/namespaces/e2e/serviceaccounts/robot/token', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: '{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{}}',
+  const made = await cluster.create('/api/v1/namespaces/e2e/serviceaccounts/robot/token', {
+    apiVersion: 'authentication.k8s.io/v1',
+    kind: 'TokenRequest',
+    spec: {},
   })
-  if (status !== 201) throw new Error(body.toString())
-  return (JSON.parse(body.toString()) as { status: { token: string } }).status.token
+  return (made as { status: { token: string } }).status.token
 }

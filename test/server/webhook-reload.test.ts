@@ -2,6 +2,7 @@ import { copyFileSync, renameSync, writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { kubeconfigText } from '../support/kubeconfig.js'
 import { PKI, type Issued } from '../support/pki.js'
 import { METRICS_FLAG, ProxyMetrics } from '../support/proxy-metrics.js'
 import { sendJSON, StandIn } from '../support/stand-in.js'
@@ -47,17 +48,8 @@ async function start(
     renameSync(file(`${name}.new`), file(name))
   }
   const write = ({ url, user = {} }: Config) => {
-    const name = 'webhook'
     const cluster = { server: url, 'certificate-authority': 'ca.crt' }
-    const content = {
-      apiVersion: 'v1',
-      kind: 'Config',
-      'current-context': name,
-      contexts: [{ name, context: { cluster: name, user: name } }],
-      clusters: [{ name, cluster }],
-      users: [{ name, user }],
-    }
-    replace('webhook.kubeconfig', JSON.stringify(content))
+    replace('webhook.kubeconfig', kubeconfigText(cluster, user))
   }
   replace('ca.crt', ca.cert)
   prepare?.(dir)

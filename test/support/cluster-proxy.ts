@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import type { TestCluster } from './cluster.js'
-import type { Issued } from './pki.js'
+import { certificate, writeKubeconfigFile } from './kubeconfig.js'
 import { ProxyProcess } from './proxy-process.js'
 
 /** How the proxy tells kube-apiserver who a client with a certificate is. */
@@ -43,7 +43,11 @@ export class ClusterProxy {
       usage: 'server',
     })
     const self = cluster.pki.issue(cluster.ca, { name: 'proxy-self', cn: SELF, usage: 'client' })
-    const upstream = writeKubeconfig(dir, 'upstream', cluster, cluster.url, certificate(self))
+    const upstream = writeKubeconfigFile(
+      join(dir, 'upstream.kubeconfig'),
+      { server: cluster.url, 'certificate-authority': cluster.ca.certFile },
+      certificate(self),
+    )
     const policyFile = join(dir, 'policy.yaml')
     writeFileSync(policyFile, options.policy)
     const auditLog = join(dir, 'audit.log')
@@ -88,13 +92,9 @@ export class ClusterProxy {
 
   /** Writes a kubeconfig with which a user reaches the proxy; answers the file. */
   kubeconfig(name: string, user: object): string {
-    return writeKubeconfig(this.dir, name, this.cluster, this.url, user)
+    const cluster = { server: this.url, 'certificate-authority': this.cluster.ca.certFile }
+    return writeKubeconfigFile(join(this.dir, `${name}.kubeconfig`), cluster, user)
   }
-}
-
-/** A certificate as the user of a kubeconfig. */
-export function certificate({ certFile, keyFile }: Issued): object {
-  return { 'client-certificate': certFile, 'client-key': keyFile }
 }
 
 /** Makes a cluster role and binds it. */
@@ -111,31 +111,6 @@ export async function grant(
     ['clusterroles', { metadata: { name }, rules }],
     ['clusterrolebindings', { metadata: { name }, roleRef, subjects: bound }],
   ] as const) {
-    const { status, body } = await cluster.request(`/apis/${apiGroup}/v1/${resource}`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(object),
-    })
-    if (status !== 201) throw new Error(body.toString())
+    await cluster.create(`/apis/${apiGroup}/v1/${resource}`, object)
   }
-}
-
-function writeKubeconfig(
-  dir: string,
-  name: string,
-  cluster: TestCluster,
-  server: string,
-  user: object,
-): string {
-  const file = join(dir, `${name}.kubeconfig`)
-  const config = {
-    apiVersion: 'v1',
-    kind: 'Config',
-    'current-context': 'c',
-    contexts: [{ name: 'c', context: { cluster: 'c', user: name } }],
-    clusters: [{ name: 'c', cluster: { server, 'certificate-authority': cluster.ca.certFile } }],
-    users: [{ name, user }],
-  }
-  writeFileSync(file, JSON.stringify(config), { mode: 0o600 })
-  return file
 }

@@ -16,6 +16,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { certificate, writeKubeconfigFile } from './kubeconfig.js'
 import { PKI, type CA, type Issued } from './pki.js'
 
 export interface TestClusterOptions {
@@ -121,6 +122,17 @@ export class TestCluster {
     this.url = `https://127.0.0.1:${this.port}`
   }
 
+  /** Creates an object as the admin; what kube-apiserver made of it. */
+  async create(path: string, object: object): Promise<unknown> {
+    const { status, body } = await this.request(path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(object),
+    })
+    if (status !== 201) throw new Error(`POST ${path}: ${status}: ${body.toString()}`)
+    return JSON.parse(body.toString())
+  }
+
   /** Asks kube-apiserver as the admin. */
   async request(
     path: string,
@@ -172,7 +184,8 @@ export class TestCluster {
     )
     this.#spawn(join(assets, 'kube-apiserver'), [...this.#flags(etcdURL, options)], this.logFile)
     this.#watch()
-    writeFileSync(this.kubeconfigFile, JSON.stringify(this.#kubeconfig()), { mode: 0o600 })
+    const cluster = { server: this.url, 'certificate-authority': this.ca.certFile }
+    writeKubeconfigFile(this.kubeconfigFile, cluster, certificate(this.admin))
     await this.#ready()
   }
 
@@ -227,22 +240,6 @@ export class TestCluster {
       all.push(`--token-auth-file=${file}`)
     }
     return [...all, ...flags]
-  }
-
-  #kubeconfig(): object {
-    return {
-      apiVersion: 'v1',
-      kind: 'Config',
-      'current-context': 'test',
-      contexts: [{ name: 'test', context: { cluster: 'test', user: 'admin' } }],
-      clusters: [{ name: 'test', cluster: { server: this.url, 'certificate-authority': this.ca.certFile } }],
-      users: [
-        {
-          name: 'admin',
-          user: { 'client-certificate': this.admin.certFile, 'client-key': this.admin.keyFile },
-        },
-      ],
-    }
   }
 
   #spawn(command: string, args: readonly string[], logFile: string): void {

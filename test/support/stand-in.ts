@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
+import { certificate, writeKubeconfigFile } from './kubeconfig.js'
 import { PKI, type CertificateRequest, type Issued } from './pki.js'
 import { ProxyProcess } from './proxy-process.js'
 
@@ -137,27 +138,9 @@ export class StandIn {
       usage: 'server',
     })
     const self = this.client({ name: 'self', cn: 'kube-audit-proxy' })
-    const name = 'stand-in'
-    writeFileSync(
-      this.kubeconfig,
-      JSON.stringify({
-        apiVersion: 'v1',
-        kind: 'Config',
-        'current-context': name,
-        contexts: [{ name, context: { cluster: name, user: name } }],
-        clusters: [
-          {
-            name,
-            cluster: {
-              server: `https://127.0.0.1:${this.upstreamPort}`,
-              'certificate-authority': this.ca.certFile,
-            },
-          },
-        ],
-        users: [{ name, user: { 'client-certificate': self.certFile, 'client-key': self.keyFile } }],
-      }),
-      { mode: 0o600 },
-    )
+    const server = `https://127.0.0.1:${this.upstreamPort}`
+    const cluster = { server, 'certificate-authority': this.ca.certFile }
+    writeKubeconfigFile(this.kubeconfig, cluster, certificate(self))
     const policyFile = join(this.dir, 'policy.yaml')
     writeFileSync(policyFile, options.policy ?? EVERYTHING)
     const flags = [

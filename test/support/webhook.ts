@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { newEventEncoder, newLineEncoder, type EventVersion } from '../../src/audit/encode.js'
@@ -7,6 +6,7 @@ import { WebhookClient, type WebhookClientOptions } from '../../src/audit/backen
 import type { DeliveryMetrics, Problems } from '../../src/audit/backend/webhook-reporter.js'
 import type { WebhookDeps } from '../../src/audit/backend/webhook.js'
 import { loadKubeconfig } from '../../src/kubeconfig/load.js'
+import { writeKubeconfigFile } from './kubeconfig.js'
 import { Watch } from './watch.js'
 
 /** An event that differs from others by its auditID. */
@@ -94,17 +94,7 @@ let files = 0
 
 /** Writes a kubeconfig with one cluster and one user, and returns its name. */
 export function writeKubeconfig(directory: string, cluster: object, user: object = {}): string {
-  const file = join(directory, `kubeconfig-${files++}`)
-  const config = {
-    apiVersion: 'v1',
-    kind: 'Config',
-    'current-context': 'webhook',
-    contexts: [{ name: 'webhook', context: { cluster: 'receiver', user: 'sender' } }],
-    clusters: [{ name: 'receiver', cluster }],
-    users: [{ name: 'sender', user }],
-  }
-  writeFileSync(file, JSON.stringify(config), { mode: 0o600 })
-  return file
+  return writeKubeconfigFile(join(directory, `kubeconfig-${files++}`), cluster, user)
 }
 
 /** What a webhook backend for that kubeconfig needs. */

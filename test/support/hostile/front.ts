@@ -2,6 +2,7 @@ import { createHash, createPublicKey } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { everythingAt } from '../audit-policy.js'
+import { certificate, writeKubeconfigFile } from '../kubeconfig.js'
 import type { CA, Issued, PKI } from '../pki.js'
 import { ProxyProcess } from '../proxy-process.js'
 import type { Certificate, Mode } from './case.js'
@@ -84,16 +85,11 @@ export class Front {
       ip: ['127.0.0.1'],
       usage: 'server',
     })
-    const kubeconfig = join(dir, `${name}.kubeconfig`)
-    const config = {
-      apiVersion: 'v1',
-      kind: 'Config',
-      'current-context': 'c',
-      contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
-      clusters: [{ name: 'c', cluster: { server, 'certificate-authority': ca.certFile } }],
-      users: [{ name: 'u', user: { 'client-certificate': self.certFile, 'client-key': self.keyFile } }],
-    }
-    writeFileSync(kubeconfig, JSON.stringify(config), { mode: 0o600 })
+    const kubeconfig = writeKubeconfigFile(
+      join(dir, `${name}.kubeconfig`),
+      { server, 'certificate-authority': ca.certFile },
+      certificate(self),
+    )
     const policyFile = join(dir, 'policy.yaml')
     writeFileSync(policyFile, POLICY)
     const auditLog = join(dir, `${name}-audit.log`)

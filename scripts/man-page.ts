@@ -13,11 +13,9 @@ export function manPage(flags: readonly Flag[], commands: readonly CommandUsage<
     '.SH SYNOPSIS',
     '.B kube\\-audit\\-proxy',
     '.RI [ flags ]',
-    ...['demo', ...commands.map(({ synopsis }) => synopsis)].flatMap((synopsis) => [
-      '.br',
-      '.B kube\\-audit\\-proxy',
-      line(synopsis),
-    ]),
+    ...commands
+      .map(({ synopsis }) => synopsis)
+      .flatMap((synopsis) => ['.br', '.B kube\\-audit\\-proxy', line(synopsis)]),
     '.SH DESCRIPTION',
     line(
       'A TLS reverse proxy that stands in front of kube-apiserver and writes the audit log that kube-apiserver itself would have written: the same audit.k8s.io events, from the same policy file, through the same flags.',
@@ -31,8 +29,6 @@ export function manPage(flags: readonly Flag[], commands: readonly CommandUsage<
       ...options(flags.filter((flag) => flag.group === group)),
     ]),
     '.SH COMMANDS',
-    '.TP\n.B demo',
-    line('Shows what the proxy writes: no cluster, no root, no network.'),
     ...commands.flatMap((usage) => [
       `.SS ${line(usage.name)}`,
       line(usage.description.replaceAll('\n', ' ')),

@@ -4,20 +4,19 @@ import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { parseCommandLine, usageError, USAGE_EXIT_CODE, type Command } from './cli/commands.js'
 import type { Options } from './cli/options.js'
-import { demoCommand } from './cli/demo-command.js'
-import { eventsCommand } from './cli/events-command.js'
-import { kubeconfigCommand } from './cli/kubeconfig-command.js'
-import { policyCommand } from './cli/policy-command.js'
+import { eventsCommand } from './commands/events.js'
+import { kubeconfigCommand } from './commands/kubeconfig.js'
+import { policyCommand } from './commands/policy.js'
 import { ConfigError } from './errors.js'
 import { newLogger } from './log.js'
-import { newProxyParts } from './server/build.js'
+import { newProxyParts } from './server/new-proxy.js'
 import { Proxy } from './server/proxy.js'
 import { Service, type Server } from './service.js'
 import { inheritedSockets } from './systemd/listen-fds.js'
 import { SystemdService } from './systemd/service.js'
 import { Primary } from './workers/primary.js'
 
-const COMMANDS: readonly Command[] = [demoCommand, eventsCommand, policyCommand, kubeconfigCommand]
+const COMMANDS: readonly Command[] = [eventsCommand, policyCommand, kubeconfigCommand]
 
 /** The whole program. Resolves with the exit code: 0 done, 1 failed while running, 2 bad usage or configuration. */
 async function main(argv: readonly string[]): Promise<number> {

@@ -1,8 +1,8 @@
-import type { UserInfo } from '../authentication/user.js'
-import type { CapturedBody } from './capture/capture.js'
+import type { UserInfo } from '../request/user-info.js'
+import type { CapturedBody } from './captured-body.js'
 import type { Event, ObjectReference, ResponseStatus, Stage } from './event.js'
 import { isLastStage, type EventIntake, type RequestEvents } from './intake.js'
-import type { AuditConfig } from './policy/policy.js'
+import type { AuditConfig } from './audit-config.js'
 
 /** Where a context's events go, and the clock that stamps them. */
 export interface AuditSink {

@@ -1,4 +1,4 @@
-import type { UserInfo } from '../authentication/user.js'
+import type { UserInfo } from '../request/user-info.js'
 import { formatTime, newMicroTimeFormat } from './clock.js'
 import type { Event, ObjectReference, ResponseStatus } from './event.js'
 import { LineArena } from './line-arena.js'

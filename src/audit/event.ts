@@ -1,4 +1,4 @@
-import type { UserInfo } from '../authentication/user.js'
+import type { UserInfo } from '../request/user-info.js'
 
 /** How much of a request is recorded, least first: k8s.io/apiserver/pkg/apis/audit Level. */
 export const LEVELS = ['None', 'Metadata', 'Request', 'RequestResponse'] as const

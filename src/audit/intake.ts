@@ -1,4 +1,3 @@
-import type { Backend } from './backend/backend.js'
 import type { Event, Stage } from './event.js'
 
 /** Takes the events of one request, in order. */
@@ -20,35 +19,6 @@ export interface EventIntake {
   begin(): RequestEvents
   /** As Backend.shutdown. */
   shutdown(deadline: AbortSignal): Promise<void>
-}
-
-/** Hands events to a backend of this process: nobody outlives it, so nobody needs to know which requests are open. */
-export class LocalIntake implements EventIntake, RequestEvents {
-  readonly #backend: Backend
-
-  constructor(backend: Backend) {
-    this.#backend = backend
-  }
-
-  begin(): RequestEvents {
-    return this
-  }
-
-  process(event: Event): boolean | Promise<boolean> {
-    return this.#backend.processEvents([event])
-  }
-
-  opened(): void {
-    // Nothing to remember.
-  }
-
-  closed(): void {
-    // Nothing to forget.
-  }
-
-  shutdown(deadline: AbortSignal): Promise<void> {
-    return this.#backend.shutdown(deadline)
-  }
 }
 
 /** Whether a request is over with an event at this stage. */

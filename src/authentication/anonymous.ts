@@ -1,6 +1,7 @@
-import type { Authenticated, Authenticator, Credentials } from './authenticator.js'
+import type { Authenticator, Credentials } from './authenticator.js'
+import type { Authenticated } from '../request/authenticated.js'
 import type { AnonymousRule } from './authentication-config.js'
-import { ALL_UNAUTHENTICATED, ANONYMOUS } from './user.js'
+import { ALL_UNAUTHENTICATED, ANONYMOUS } from '../request/user-info.js'
 
 /**
  * Lets those in who bring no credential at all (k8s.io/apiserver/pkg/authentication/request/anonymous, behind

@@ -1,7 +1,7 @@
 import type { TLSSocket } from 'node:tls'
 import type { ClientHeaders } from '../request/client-headers.js'
 import type { RequestTarget } from '../request/request-target.js'
-import type { UserInfo } from './user.js'
+import type { Authenticated } from '../request/authenticated.js'
 
 /** What an authenticator may look at. */
 export interface Credentials {
@@ -10,18 +10,6 @@ export interface Credentials {
   readonly upgradeProtocol?: string | undefined
   readonly socket: TLSSocket
   readonly target: Pick<RequestTarget, 'path'>
-}
-
-/**
- * How the identity reaches the apiserver. `forwarded`: the client's own bearer token goes along and the apiserver
- * authenticates it again. `asserted`: the credential ended here, so the proxy vouches for the identity. `none`: nothing
- * is sent and the apiserver sees an anonymous request.
- */
-export type Passage = 'forwarded' | 'asserted' | 'none'
-
-export interface Authenticated {
-  readonly user: UserInfo
-  readonly passage: Passage
 }
 
 /**

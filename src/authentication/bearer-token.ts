@@ -1,7 +1,8 @@
-import type { Authenticated, Authenticator, Credentials } from './authenticator.js'
+import type { Authenticator, Credentials } from './authenticator.js'
+import type { Authenticated } from '../request/authenticated.js'
 import { InvalidCredential } from './authenticator.js'
 import { withAuthenticatedGroup } from './groups.js'
-import type { UserInfo } from './user.js'
+import type { UserInfo } from '../request/user-info.js'
 
 /** Knows tokens. Undefined: the token is none that it knows. Throws AuthenticationUnavailable. */
 export interface TokenAuthenticator {

@@ -1,8 +1,9 @@
 import type { X509Certificate } from 'node:crypto'
-import type { AuthenticationOptions } from '../cli/authentication-options.js'
+import type { AuthenticationOptions } from './options.js'
 import { ConfigError } from '../errors.js'
 import type { Reloadable } from '../live/reloadable.js'
-import { parseCertificates, readConfigFile } from '../pem.js'
+import { parseCertificates } from '../pem.js'
+import { readConfigFile } from '../config-files.js'
 import {
   checkRevocationLists,
   ClientCertificates,

@@ -1,4 +1,4 @@
-import { ALL_AUTHENTICATED, ALL_UNAUTHENTICATED, ANONYMOUS, type UserInfo } from './user.js'
+import { ALL_AUTHENTICATED, ALL_UNAUTHENTICATED, ANONYMOUS, type UserInfo } from '../request/user-info.js'
 
 /** k8s.io/apiserver/pkg/authentication/group AuthenticatedGroupAdder: adds system:authenticated where it belongs. */
 export function withAuthenticatedGroup(user: UserInfo): UserInfo {

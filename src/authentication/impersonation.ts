@@ -1,7 +1,7 @@
 import type { ClientHeaders } from '../request/client-headers.js'
 import { utf8FromBytes } from '../request/escape.js'
-import { unescapeExtraKey } from './extra-key.js'
-import { ALL_AUTHENTICATED, ALL_UNAUTHENTICATED, ANONYMOUS, type UserInfo } from './user.js'
+import { unescapeExtraKey } from '../request/extra-key.js'
+import { ALL_AUTHENTICATED, ALL_UNAUTHENTICATED, ANONYMOUS, type UserInfo } from '../request/user-info.js'
 
 /** One thing that a request asks to act as, in the terms in which it is authorized (verb `impersonate`). */
 export interface ImpersonationCheck {

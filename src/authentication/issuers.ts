@@ -1,6 +1,6 @@
 import type { TokenAuthenticator } from './bearer-token.js'
 import { readUnverified, type UnverifiedToken } from './jwt.js'
-import type { UserInfo } from './user.js'
+import type { UserInfo } from '../request/user-info.js'
 
 /** Verifies the tokens of one issuer. */
 export interface IssuerVerifier {

@@ -2,7 +2,7 @@ import { InvalidCredential } from './authenticator.js'
 import type { IssuerVerifier } from './issuers.js'
 import { audiencesOf, checkTimes, checkType, claim, type Claims, type UnverifiedToken } from './jwt.js'
 import type { OIDCProvider } from './oidc-provider.js'
-import type { UserInfo } from './user.js'
+import type { UserInfo } from '../request/user-info.js'
 
 /** Which claim becomes what, and with what in front. */
 export interface PrefixedClaim {

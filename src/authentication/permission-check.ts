@@ -1,8 +1,8 @@
 import type { Logger } from 'pino'
-import type { AuthenticationOptions } from '../cli/authentication-options.js'
+import type { AuthenticationOptions } from './options.js'
 import { errorMessage } from '../errors.js'
-import type { ReviewClient } from '../upstream/reviews.js'
-import { mayI, type Access } from '../upstream/self-access.js'
+import type { ReviewClient } from '../cluster/reviews.js'
+import { mayI, type Access } from '../cluster/self-access.js'
 
 export interface PermissionCheck {
   readonly options: AuthenticationOptions

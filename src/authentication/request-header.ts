@@ -1,11 +1,12 @@
 import { utf8FromBytes } from '../request/escape.js'
 import type { IdentityHeaderNames } from '../request/identity-headers.js'
-import type { Authenticated, Authenticator, Credentials } from './authenticator.js'
+import type { Authenticator, Credentials } from './authenticator.js'
+import type { Authenticated } from '../request/authenticated.js'
 import { InvalidCredential } from './authenticator.js'
 import type { ClientCertificates } from './client-certificate.js'
-import { unescapeExtraKey } from './extra-key.js'
+import { unescapeExtraKey } from '../request/extra-key.js'
 import { withAuthenticatedGroup } from './groups.js'
-import type { UserInfo } from './user.js'
+import type { UserInfo } from '../request/user-info.js'
 import { commonName } from './x509.js'
 
 /**

@@ -1,10 +1,10 @@
-import { createReview, ReviewError } from '../upstream/reviews.js'
-import type { UpstreamConnections } from '../upstream/upstream-connections.js'
+import { createReview, ReviewError } from '../cluster/reviews.js'
+import type { UpstreamConnections } from '../cluster/upstream-connections.js'
 import { AuthenticationUnavailable } from './authenticator.js'
 import type { TokenAuthenticator } from './bearer-token.js'
 import { TokenReviewRefused } from './token-review.js'
-import { field, readUserInfo } from './user-info.js'
-import { ANONYMOUS, type UserInfo } from './user.js'
+import { field, readUserInfo } from './read-user-info.js'
+import { ANONYMOUS, type UserInfo } from '../request/user-info.js'
 
 const PATH = '/apis/authentication.k8s.io/v1/selfsubjectreviews'
 

@@ -14,7 +14,7 @@ import {
   type Claims,
   type UnverifiedToken,
 } from './jwt.js'
-import type { UserInfo } from './user.js'
+import type { UserInfo } from '../request/user-info.js'
 
 /** The issuer of tokens that live in Secrets (k8s.io/kubernetes/pkg/serviceaccount/legacy.go). */
 export const LEGACY_ISSUER = 'kubernetes/serviceaccount'

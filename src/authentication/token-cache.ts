@@ -1,6 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import type { TokenAuthenticator } from './bearer-token.js'
-import type { UserInfo } from './user.js'
+import type { UserInfo } from '../request/user-info.js'
 
 export interface TokenCacheOptions {
   /** How long a user is remembered, in milliseconds. 0: not at all. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { ConfigError } from '../errors.js'
 import type { TokenAuthenticator } from './bearer-token.js'
 import { parseCSV } from './csv.js'
-import type { UserInfo } from './user.js'
+import type { UserInfo } from '../request/user-info.js'
 
 /** Users by a digest of their token. */
 export type TokenTable = ReadonlyMap<string, UserInfo>

@@ -1,8 +1,8 @@
-import { createReview, ReviewError, type ReviewClient } from '../upstream/reviews.js'
+import { createReview, ReviewError, type ReviewClient } from '../cluster/reviews.js'
 import { AuthenticationUnavailable } from './authenticator.js'
 import type { TokenAuthenticator } from './bearer-token.js'
-import { field, readUserInfo } from './user-info.js'
-import type { UserInfo } from './user.js'
+import { field, readUserInfo } from './read-user-info.js'
+import type { UserInfo } from '../request/user-info.js'
 
 const PATH = '/apis/authentication.k8s.io/v1/tokenreviews'
 

@@ -1,6 +1,6 @@
 import { AuthenticationUnavailable, InvalidCredential } from './authenticator.js'
 import type { TokenAuthenticator } from './bearer-token.js'
-import type { UserInfo } from './user.js'
+import type { UserInfo } from '../request/user-info.js'
 
 /**
  * Asks each in turn until one knows the token. One that finds it bad or cannot say does not stop the others

@@ -1,4 +1,5 @@
-import type { Authenticated, Authenticator, Credentials } from './authenticator.js'
+import type { Authenticator, Credentials } from './authenticator.js'
+import type { Authenticated } from '../request/authenticated.js'
 import { AuthenticationUnavailable, InvalidCredential } from './authenticator.js'
 
 /**

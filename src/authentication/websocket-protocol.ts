@@ -1,14 +1,10 @@
+import { BEARER_PROTOCOL } from '../request/bearer-protocol.js'
 import type { ClientHeaders } from '../request/client-headers.js'
-import {
-  InvalidCredential,
-  type Authenticated,
-  type Authenticator,
-  type Credentials,
-} from './authenticator.js'
+import { InvalidCredential, type Authenticator, type Credentials } from './authenticator.js'
+import type { Authenticated } from '../request/authenticated.js'
 import type { TokenAuthenticator } from './bearer-token.js'
 import { withAuthenticatedGroup } from './groups.js'
 
-const PREFIX = 'base64url.bearer.authorization.k8s.io.'
 const HEADER = 'sec-websocket-protocol'
 
 /**
@@ -38,9 +34,9 @@ function protocolToken(headers: ClientHeaders): string | undefined {
   for (const value of headers.values(HEADER)) {
     for (const part of value.split(',')) {
       const protocol = part.trim()
-      if (!protocol.startsWith(PREFIX)) others++
+      if (!protocol.startsWith(BEARER_PROTOCOL)) others++
       else if (encoded !== undefined) throw new InvalidCredential('more than one bearer token subprotocol')
-      else encoded = protocol.slice(PREFIX.length)
+      else encoded = protocol.slice(BEARER_PROTOCOL.length)
     }
   }
   if (encoded === undefined || encoded === '') return undefined
@@ -58,11 +54,4 @@ function decode(encoded: string): string {
     throw new InvalidCredential('a bearer token subprotocol that is not base64url')
   }
   return token
-}
-
-/** The value of a Sec-WebSocket-Protocol header without the tokens in it; undefined where nothing else is left. */
-export function withoutBearerProtocol(value: string): string | undefined {
-  if (!value.includes(PREFIX)) return value
-  const others = value.split(',').filter((protocol) => !protocol.trim().startsWith(PREFIX))
-  return others.length === 0 ? undefined : others.join(',').trim()
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { Authenticated, Authenticator, Credentials } from './authenticator.js'
+import type { Authenticator, Credentials } from './authenticator.js'
+import type { Authenticated } from '../request/authenticated.js'
 import type { ClientCertificates, VerifiedCertificate } from './client-certificate.js'
 import { withAuthenticatedGroup } from './groups.js'
 

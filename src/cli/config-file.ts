@@ -1,6 +1,6 @@
 import { isMap, isScalar, LineCounter, parseDocument, type Document, type Node } from 'yaml'
 import { ConfigError, errorMessage } from '../errors.js'
-import { readConfigFile } from '../pem.js'
+import { readConfigFile } from '../config-files.js'
 import { findFlag, nearest, validateValue, valueType, type Flag, type Settings } from './flag.js'
 
 /**

@@ -1,7 +1,7 @@
 import { AUDIT_FLAGS } from './audit-flags.js'
 import { AUTHENTICATION_FLAGS } from './authentication-flags.js'
 import type { Flag } from './flag.js'
-import { CIPHER_SUITES, TLS_VERSIONS } from './tls.js'
+import { CIPHER_SUITES, TLS_VERSIONS } from '../server/tls-options.js'
 import type { FlagTypes } from './values.js'
 
 /** pino's, least important first. */

@@ -9,12 +9,13 @@ import {
 } from '../audit/backend/options.js'
 import { EVENT_VERSIONS } from '../audit/encode.js'
 import { ConfigError, errorMessage } from '../errors.js'
-import { parseKeyPair, readConfigFile } from '../pem.js'
-import { authenticationOptions, type AuthenticationOptions } from './authentication-options.js'
+import { parseKeyPair } from '../pem.js'
+import { readConfigFile } from '../config-files.js'
+import { authenticationOptions, type AuthenticationOptions } from '../authentication/options.js'
 import type { Settings } from './flag.js'
 import { Values, type TextFlag } from './flag-values.js'
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from './flags.js'
-import { opensslCiphers, TLS_VERSIONS } from './tls.js'
+import { opensslCiphers, TLS_VERSIONS } from '../server/tls-options.js'
 
 export interface Address {
   /** Empty: all interfaces. */

@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { ConfigError, errorMessage } from '../errors.js'
-import { fileProblem, parseKeyPair, readConfigFile, validityProblem } from '../pem.js'
+import { parseKeyPair, validityProblem } from '../pem.js'
+import { fileProblem, readConfigFile } from '../config-files.js'
 import type { CertificateKeyPair, Credentials } from './connection.js'
 
 /** How long a file's content is used before it is read again: k8s.io/client-go/transport/token_source.go. */

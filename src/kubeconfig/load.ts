@@ -1,6 +1,7 @@
 import { dirname, resolve, sep } from 'node:path'
 import type { Logger } from 'pino'
-import { parseCertificates, readConfigFile } from '../pem.js'
+import { parseCertificates } from '../pem.js'
+import { readConfigFile } from '../config-files.js'
 import type { ClusterConnection, Credentials } from './connection.js'
 import {
   certificateFiles,

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import { headerBytes } from '../request/client-headers.js'
 import type { ClientResponse } from '../request/client.js'
-import { statusBody, type StatusError } from './status.js'
+import { statusBody, type StatusError } from './status-error.js'
 
 /** Answers with a Status of the proxy's own, unless the response has begun: then all that is left is to cut it off. */
 export function answer(res: ClientResponse, auditID: string, error: StatusError): void {

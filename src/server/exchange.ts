@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
-import type { Authenticated } from '../authentication/authenticator.js'
+import type { Authenticated } from '../request/authenticated.js'
 import type { ObjectReference } from '../audit/event.js'
 import type { AuditContext, RequestAttributes } from '../audit/context.js'
-import type { UserInfo } from '../authentication/user.js'
+import type { UserInfo } from '../request/user-info.js'
 import type { ClientHeaders } from '../request/client-headers.js'
 import type { ClientRequest, ClientResponse, ClientUpgrade } from '../request/client.js'
 import { isLongRunning } from '../request/long-running.js'
@@ -13,7 +13,7 @@ import type { RequestInfo } from '../request/request-info.js'
 import type { RequestTarget } from '../request/request-target.js'
 import type { Forwarding } from '../upstream/response-pump.js'
 import type { Stoppable } from './in-flight.js'
-import type { StatusError } from './status.js'
+import type { StatusError } from './status-error.js'
 
 /** A request as far as it could be understood, and what the handler learns of it on its way. */
 export class Exchange implements Stoppable {

@@ -7,19 +7,19 @@ import type { Evaluator } from '../audit/policy/evaluate.js'
 import {
   AuthenticationUnavailable,
   InvalidCredential,
-  type Authenticated,
   type Authenticator,
 } from '../authentication/authenticator.js'
-import type { UserInfo } from '../authentication/user.js'
+import type { Authenticated } from '../request/authenticated.js'
+import type { UserInfo } from '../request/user-info.js'
 import { readImpersonation, withOriginalUser, type Impersonation } from '../authentication/impersonation.js'
 import { errorMessage } from '../errors.js'
 import type { ClientRequest, ClientResponse, ClientUpgrade } from '../request/client.js'
 import type { IdentityHeaders } from '../request/identity-headers.js'
-import { impersonationForbidden, mayImpersonate } from '../upstream/access-review.js'
+import { impersonationForbidden, mayImpersonate } from '../authentication/impersonation-access.js'
 import { forward, type ForwardRequest } from '../upstream/forward.js'
 import { upstreamHeaders } from '../upstream/request-headers.js'
 import type { Outcome } from '../upstream/response-pump.js'
-import type { ReviewClient } from '../upstream/reviews.js'
+import type { ReviewClient } from '../cluster/reviews.js'
 import { tunnel } from '../upstream/tunnel.js'
 import type { Route, Upstream } from '../upstream/upstream.js'
 import { answer } from './answer.js'
@@ -27,7 +27,7 @@ import type { Exchange } from './exchange.js'
 import type { InFlight } from './in-flight.js'
 import { Refused, statusFor } from './refusal.js'
 import { ResponseAudit } from './response-audit.js'
-import * as status from './status.js'
+import * as status from './status-error.js'
 import { understand } from './understand.js'
 
 export interface HandlerDependencies {

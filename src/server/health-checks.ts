@@ -2,7 +2,7 @@ import type { X509Certificate } from 'node:crypto'
 import { Gauge, type Registry } from 'prom-client'
 import { errorMessage } from '../errors.js'
 import { validityProblem } from '../pem.js'
-import type { UpstreamConnections } from '../upstream/upstream-connections.js'
+import type { UpstreamConnections } from '../cluster/upstream-connections.js'
 import type { HealthCheck } from './health.js'
 
 /** Milliseconds for which an answer of the upstream is used again. */

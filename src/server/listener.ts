@@ -7,7 +7,7 @@ import type { SecureContextOptions, SecureVersion, TLSSocket } from 'node:tls'
 import type { ServeRequest } from '../request/client.js'
 import { Http2Sessions } from './http2-session.js'
 import type { ServingMaterial } from './serving-tls.js'
-import { statusBody, badRequest } from './status.js'
+import { statusBody, badRequest } from './status-error.js'
 import { UpgradeResponse } from './upgrade.js'
 
 export interface ListenerOptions extends ServingMaterial {

@@ -1,7 +1,7 @@
 import { ImpersonationError, ReservedExtra } from '../authentication/impersonation.js'
 import { UnassertableIdentity } from '../upstream/identity.js'
-import { ReviewError } from '../upstream/reviews.js'
-import * as status from './status.js'
+import { ReviewError } from '../cluster/reviews.js'
+import * as status from './status-error.js'
 
 /** An answer of the proxy's own that takes the place of a request going upstream. */
 export class Refused extends Error {

@@ -1,7 +1,8 @@
 import type { X509Certificate } from 'node:crypto'
-import type { ClientAuthorities } from '../authentication/build.js'
+import type { ClientAuthorities } from '../authentication/new-authentication.js'
 import type { Reloadable } from '../live/reloadable.js'
-import { parseKeyPair, readConfigFile, type KeyPair } from '../pem.js'
+import { parseKeyPair, type KeyPair } from '../pem.js'
+import { readConfigFile } from '../config-files.js'
 
 /** What the secure port shows, and whose client certificates it asks for. All PEM. */
 export interface ServingMaterial {

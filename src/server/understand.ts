@@ -9,7 +9,7 @@ import {
 } from '../request/request-info.js'
 import { InvalidRequestTarget, parseRequestTarget, type RequestTarget } from '../request/request-target.js'
 import { Exchange } from './exchange.js'
-import * as status from './status.js'
+import * as status from './status-error.js'
 
 /**
  * Takes a request apart. One that cannot be understood has a refusal, with which it is answered later, so that it leaves

@@ -3,7 +3,7 @@ import type { BodyCapture } from '../audit/capture/capture.js'
 import { hasBody, type ClientRequest, type ClientResponse } from '../request/client.js'
 import { RequestBody } from './request-body.js'
 import { ResponsePump, type Forwarding, type PumpOptions } from './response-pump.js'
-import type { UpstreamConnections } from './upstream-connections.js'
+import type { UpstreamConnections } from '../cluster/upstream-connections.js'
 
 export interface ForwardRequest extends PumpOptions {
   readonly connections: UpstreamConnections

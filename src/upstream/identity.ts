@@ -1,5 +1,5 @@
 import { headerBytes } from '../request/client-headers.js'
-import type { UserInfo } from '../authentication/user.js'
+import type { UserInfo } from '../request/user-info.js'
 
 /** An identity that HTTP headers cannot carry unchanged, and that therefore must not be asserted at all. */
 export class UnassertableIdentity extends Error {

@@ -1,4 +1,4 @@
-import { withoutBearerProtocol } from '../authentication/websocket-protocol.js'
+import { withoutBearerProtocol } from '../request/bearer-protocol.js'
 import { headerBytes, type ClientHeaders } from '../request/client-headers.js'
 
 export interface UpstreamHeaderOptions {

@@ -1,8 +1,8 @@
-import type { Authenticated } from '../authentication/authenticator.js'
-import type { UserInfo } from '../authentication/user.js'
+import type { Authenticated } from '../request/authenticated.js'
+import type { UserInfo } from '../request/user-info.js'
 import { impersonationIdentity, requestHeaderIdentity } from './identity.js'
-import type { ReviewClient } from './reviews.js'
-import type { UpstreamConnections } from './upstream-connections.js'
+import type { ReviewClient } from '../cluster/reviews.js'
+import type { UpstreamConnections } from '../cluster/upstream-connections.js'
 
 /** How a request travels upstream. */
 export interface Route {

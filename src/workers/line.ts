@@ -1,6 +1,6 @@
-import { visitPrefix } from '../audit/capture/json-prefix.js'
+import { visitPrefix } from '../audit/capture/json/json-prefix.js'
 import type { Event, Level, ObjectReference, ResponseStatus, Stage } from '../audit/event.js'
-import type { UserInfo } from '../authentication/user.js'
+import type { UserInfo } from '../request/user-info.js'
 
 /** What an event has in each version; the others may be absent. */
 type Member = keyof Event | 'kind' | 'apiVersion'

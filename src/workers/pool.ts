@@ -1,7 +1,7 @@
 import cluster from 'node:cluster'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
-import { settles } from '../audit/backend/deadline.js'
+import { settles } from '../timers.js'
 import { systemTimers, type Timer, type Timers } from '../timers.js'
 import type { EventStore } from './event-store.js'
 import type { MetricsReport } from './messages.js'

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { deadline, delay } from '../server/deadline.js'
+import { deadline, delay } from '../timers.js'
 import type { ProxyParts } from '../server/proxy.js'
 import { StatusListeners, type StatusPorts } from '../server/status-listeners.js'
 import { EventStore } from './event-store.js'

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { settles } from '../audit/backend/deadline.js'
+import { settles } from '../timers.js'
 import type { Mode } from '../audit/backend/options.js'
 import type { PluginErrors } from '../audit/backend/plugin-errors.js'
 import type { Event } from '../audit/event.js'

@@ -1,6 +1,6 @@
 import type { Worker } from 'node:cluster'
 import type { Duplex } from 'node:stream'
-import { deadline } from '../server/deadline.js'
+import { deadline } from '../timers.js'
 import type { EventStore } from './event-store.js'
 import { EVENTS_FD, type FromWorker, type MetricsReport, type ToWorker } from './messages.js'
 import { WorkerEvents } from './worker-events.js'

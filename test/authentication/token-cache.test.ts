@@ -1,7 +1,7 @@
 import t from 'tap'
 import { AuthenticationUnavailable } from '../../src/authentication/authenticator.js'
 import { TokenCache } from '../../src/authentication/token-cache.js'
-import type { UserInfo } from '../../src/authentication/user.js'
+import type { UserInfo } from '../../src/request/user-info.js'
 
 /** A cache over a delegate that counts, and a clock that the test turns. */
 function setUp(ttl = 10_000, maxEntries = 100) {

@@ -2,11 +2,11 @@ import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { Agent, request } from 'node:https'
 import t, { type Test } from 'tap'
-import { NAMESPACES } from '../../src/demo/apiserver/resources.js'
-import { DemoApiserver } from '../../src/demo/apiserver/server.js'
-import { Store } from '../../src/demo/apiserver/store.js'
-import { CertificateAuthority, type KeyPair } from '../../src/demo/certificates.js'
-import { RULES } from '../../src/demo/users.js'
+import { NAMESPACES } from '../../demo/apiserver/resources.js'
+import { DemoApiserver } from '../../demo/apiserver/server.js'
+import { Store } from '../../demo/apiserver/store.js'
+import { CertificateAuthority, type KeyPair } from '../../demo/certificates.js'
+import { RULES } from '../../demo/users.js'
 
 interface CallOptions {
   body?: unknown

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import * as tls from 'node:tls'
 import t from 'tap'
-import { CertificateAuthority } from '../../src/demo/certificates.js'
+import { CertificateAuthority } from '../../demo/certificates.js'
 
 void t.test('certificates say what was asked for', async (t) => {
   const ca = new CertificateAuthority('demo-ca')

@@ -1,4 +1,4 @@
-import { runDemo } from '../../src/demo/demo.js'
+import { runDemo } from '../../demo/demo.js'
 import { startStandInProxy } from './stand-in-proxy.js'
 
 // The demonstration as a process, for a test to send signals to.

@@ -6,7 +6,7 @@ import { Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { parse } from 'yaml'
-import { runDemo, type DemoOptions } from '../../src/demo/demo.js'
+import { runDemo, type DemoOptions } from '../../demo/demo.js'
 import { ConfigError } from '../../src/errors.js'
 import { startStandInProxy } from './stand-in-proxy.js'
 
@@ -113,14 +113,14 @@ void t.test('ended in the middle of the story', async (t) => {
 void t.test('a proxy that does not start', async (t) => {
   const { code, stderr, tmp } = start(t, false, { startProxy: () => Promise.reject(new Error('no luck')) })
   t.equal(await code, 1)
-  t.equal(stderr.text, 'kube-audit-proxy demo: no luck\n')
+  t.equal(stderr.text, 'demo: no luck\n')
   t.same(readdirSync(tmp), [])
 })
 
 void t.test('arguments', async (t) => {
   await t.rejects(
     start(t, false, { args: ['--twice'] }).code,
-    new ConfigError('demo: unknown argument "--twice": expected --once or --help'),
+    new ConfigError('unknown argument "--twice": expected --once or --help'),
   )
   const { code, stdout } = start(t, false, { args: ['--help'] })
   t.equal(await code, 0)

@@ -4,11 +4,11 @@ import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t from 'tap'
 import { ProtobufConverter } from '../../src/audit/capture/protobuf/convert.js'
-import type { Json } from '../../src/demo/apiserver/json.js'
-import { DemoApiserver } from '../../src/demo/apiserver/server.js'
-import { CertificateAuthority } from '../../src/demo/certificates.js'
-import { RULES } from '../../src/demo/users.js'
-import { kubeconfig } from '../../src/demo/workspace.js'
+import type { Json } from '../../demo/apiserver/json.js'
+import { DemoApiserver } from '../../demo/apiserver/server.js'
+import { CertificateAuthority } from '../../demo/certificates.js'
+import { RULES } from '../../demo/users.js'
+import { kubeconfig } from '../../demo/workspace.js'
 
 function findKubectl(): string | undefined {
   const directories = [process.env.KUBEBUILDER_ASSETS ?? '', ...(process.env.PATH ?? '').split(delimiter)]

@@ -6,7 +6,7 @@ import { Agent, createServer, request } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { parse } from 'yaml'
-import type { StartProxy } from '../../src/demo/demo.js'
+import type { StartProxy } from '../../demo/demo.js'
 
 /** A proxy that does the least that the demonstration needs of one: it asserts identities and logs. */
 export const startStandInProxy: StartProxy = async (flags) => {

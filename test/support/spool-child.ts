@@ -1,4 +1,4 @@
-import { newSpooledWebhookBackend } from '../../src/audit/backend/spooled-webhook.js'
+import { newSpooledWebhookBackend } from '../../src/audit/backend/webhook/spooled-webhook.js'
 import { auditEvent, never, RecordedProblems, webhookDeps } from './webhook.js'
 
 /*

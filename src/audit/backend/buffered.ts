@@ -3,7 +3,7 @@ import { systemTimers } from '../../timers.js'
 import type { Event } from '../event.js'
 import type { AuditMetrics } from '../metrics.js'
 import type { Backend } from './backend.js'
-import { settles } from './deadline.js'
+import { settles } from '../../timers.js'
 import type { PluginErrors } from './plugin-errors.js'
 import { TokenBucket } from '../../token-bucket.js'
 

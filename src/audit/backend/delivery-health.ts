@@ -1,4 +1,4 @@
-import type { LogOutput } from './log-output.js'
+import type { LogOutput } from './log/log-output.js'
 
 /**
  * Whether a backend stores what it is handed. One failure is nothing: what counts is that nothing has been stored for

@@ -1,5 +1,5 @@
 import type { ObjectReference } from '../event.js'
-import { compactJSON } from './json.js'
+import { compactJSON } from './json/json.js'
 import type { Encoding } from './media-type.js'
 
 /** A Kubernetes object that came as protobuf. */

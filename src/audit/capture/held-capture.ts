@@ -1,5 +1,6 @@
 import type { ObjectReference, ResponseStatus } from '../event.js'
-import type { BodyCapture, CapturedBody, CaptureWants } from './capture.js'
+import type { BodyCapture, CaptureWants } from './capture.js'
+import type { CapturedBody } from '../captured-body.js'
 import { BodyTooLargeError, type ContentEncoding, decodeContent } from './content-encoding.js'
 import { type Converters, toJSON } from './convert.js'
 import { HeldBody } from './held-body.js'
@@ -7,8 +8,8 @@ import { type BodyKind, type CaptureBudget, type CaptureLimit, truncatedAnnotati
 import { withoutManagedFields } from './managed-fields.js'
 import type { Encoding } from './media-type.js'
 import { readObjectHeader, readPrefixMetadata } from './metadata.js'
-import type { Redactor } from './redact.js'
-import { mayBeStatus, readStatus, STATUS_PREFIX_BYTES } from './status.js'
+import type { Redactor } from './redact/redactor.js'
+import { mayBeStatus, readStatus, STATUS_PREFIX_BYTES } from './read-status.js'
 
 /** What all captures share. */
 export interface CaptureEnvironment {

@@ -1,5 +1,5 @@
-import { endOfValue, visitItems, visitMembers } from './json-cursor.js'
-import { JSONEdits } from './json-edits.js'
+import { endOfValue, visitItems, visitMembers } from './json/json-cursor.js'
+import { JSONEdits } from './json/json-edits.js'
 
 /**
  * `text` (from compactJSON) without `metadata.managedFields` of the object, of the items of a list, and of the objects in

@@ -1,7 +1,7 @@
-import type { CapturedBody } from './capture.js'
-import { compactJSON } from './json.js'
-import { endOfValue, STOP, stringAt, visitMembers } from './json-cursor.js'
-import { visitPrefix } from './json-prefix.js'
+import type { CapturedBody } from '../captured-body.js'
+import { compactJSON } from './json/json.js'
+import { endOfValue, STOP, stringAt, visitMembers } from './json/json-cursor.js'
+import { visitPrefix } from './json/json-prefix.js'
 
 /** What an object says about itself. What is absent, or is no string, is undefined. */
 export interface ObjectHeader {

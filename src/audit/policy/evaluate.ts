@@ -1,6 +1,7 @@
-import type { UserInfo } from '../../authentication/user.js'
+import type { UserInfo } from '../../request/user-info.js'
 import type { RequestInfo } from '../../request/request-info.js'
-import type { AuditConfig, Policy, PolicyRule } from './policy.js'
+import type { Policy, PolicyRule } from './policy.js'
+import type { AuditConfig } from '../audit-config.js'
 import { type Mismatch, RuleMatcher } from './rule-matcher.js'
 
 /** Says how requests are recorded. The answer for equal requests is the same object, until the policy changes. */

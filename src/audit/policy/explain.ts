@@ -1,7 +1,8 @@
-import type { UserInfo } from '../../authentication/user.js'
+import type { UserInfo } from '../../request/user-info.js'
 import type { RequestInfo } from '../../request/request-info.js'
 import { PolicyEvaluator } from './evaluate.js'
-import type { AuditConfig, GroupResources, Policy, PolicyRule } from './policy.js'
+import type { GroupResources, Policy, PolicyRule } from './policy.js'
+import type { AuditConfig } from '../audit-config.js'
 import type { Mismatch } from './rule-matcher.js'
 
 /** What one rule says of a request. */

@@ -1,9 +1,9 @@
-import type { UserInfo } from '../../authentication/user.js'
+import type { UserInfo } from '../../request/user-info.js'
 import type { Reloadable } from '../../live/reloadable.js'
 import type { RequestInfo } from '../../request/request-info.js'
 import { PolicyEvaluator, type Evaluator } from './evaluate.js'
 import { loadPolicy } from './load.js'
-import type { AuditConfig } from './policy.js'
+import type { AuditConfig } from '../audit-config.js'
 
 /** The policy of a file, replaced as a whole: a request is recorded to its end as it was begun. */
 export class LivePolicy implements Evaluator, Reloadable {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { ConfigError } from '../../errors.js'
 import { isDNS1123Subdomain } from '../../names.js'
-import { fileProblem } from '../../pem.js'
+import { fileProblem } from '../../config-files.js'
 import { LEVELS, type Stage, STAGES } from '../event.js'
 import { type Field, parseDocument } from '../../yaml-document.js'
 import type { GroupResources, Policy, PolicyRule } from './policy.js'

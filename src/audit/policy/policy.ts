@@ -38,12 +38,3 @@ export interface GroupResources {
   /** None stands for every name. */
   readonly resourceNames: readonly string[]
 }
-
-/** How one request is recorded: k8s.io/apiserver/pkg/apis/audit RequestAuditConfig. */
-export interface AuditConfig {
-  readonly level: Level
-  readonly omitStages: ReadonlySet<Stage>
-  readonly omitManagedFields: boolean
-  /** What the policy alone says; set where dynamic sinks ask for more. */
-  readonly byPolicy?: AuditConfig | undefined
-}

@@ -1,4 +1,4 @@
-import type { UserInfo } from '../../authentication/user.js'
+import type { UserInfo } from '../../request/user-info.js'
 import type { RequestInfo } from '../../request/request-info.js'
 import type { GroupResources, PolicyRule } from './policy.js'
 

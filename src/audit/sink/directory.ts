@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { ConfigError, errorMessage } from '../../errors.js'
 import type { Reloadable } from '../../live/reloadable.js'
-import { fileProblem, readConfigFile } from '../../pem.js'
+import { fileProblem, readConfigFile } from '../../config-files.js'
 import { checkNames, parseAuditSink, type AuditSink } from './audit-sink.js'
 import type { DynamicBackend } from './dynamic.js'
 

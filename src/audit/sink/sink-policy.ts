@@ -1,8 +1,8 @@
-import type { UserInfo } from '../../authentication/user.js'
+import type { UserInfo } from '../../request/user-info.js'
 import type { RequestInfo } from '../../request/request-info.js'
 import { LEVELS, STAGES, type Level, type Stage } from '../event.js'
 import type { Evaluator } from '../policy/evaluate.js'
-import type { AuditConfig } from '../policy/policy.js'
+import type { AuditConfig } from '../audit-config.js'
 
 /** What a sink asks for, of every request. */
 export interface SinkDemand {

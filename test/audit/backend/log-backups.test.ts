@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { gunzipSync } from 'node:zlib'
-import { backupName, Backups, type BackupOptions } from '../../../src/audit/backend/log-backups.js'
+import { backupName, Backups, type BackupOptions } from '../../../src/audit/backend/log/backups.js'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 

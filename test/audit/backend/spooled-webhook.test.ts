@@ -7,7 +7,7 @@ import t, { type Test } from 'tap'
 import {
   newSpooledWebhookBackend,
   type SpooledWebhookOptions,
-} from '../../../src/audit/backend/spooled-webhook.js'
+} from '../../../src/audit/backend/webhook/spooled-webhook.js'
 import { newLineEncoder } from '../../../src/audit/encode.js'
 import { ConfigError } from '../../../src/errors.js'
 import { PKI } from '../../support/pki.js'

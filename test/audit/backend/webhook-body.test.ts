@@ -1,5 +1,5 @@
 import t from 'tap'
-import { encodeEventListBody } from '../../../src/audit/backend/webhook-body.js'
+import { encodeEventListBody } from '../../../src/audit/backend/webhook/webhook-body.js'
 import { newEventEncoder, EVENT_VERSIONS, type EventVersion } from '../../../src/audit/encode.js'
 import { auditEvent, auditEvents, eventList } from '../../support/webhook.js'
 

@@ -1,8 +1,11 @@
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { parseRetryAfter, type WebhookClientOptions } from '../../../src/audit/backend/webhook-client.js'
-import { newWebhookBackend } from '../../../src/audit/backend/webhook.js'
+import {
+  parseRetryAfter,
+  type WebhookClientOptions,
+} from '../../../src/audit/backend/webhook/webhook-client.js'
+import { newWebhookBackend } from '../../../src/audit/backend/webhook/webhook-backend.js'
 import { PKI } from '../../support/pki.js'
 import {
   inTurn,

@@ -3,9 +3,10 @@ import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import t from 'tap'
 import type { ObjectReference } from '../../../src/audit/event.js'
 import { Captures, type CapturesOptions } from '../../../src/audit/capture/body-capture.js'
-import type { BodyCapture, CapturedBody, CaptureWants } from '../../../src/audit/capture/capture.js'
+import type { BodyCapture, CaptureWants } from '../../../src/audit/capture/capture.js'
+import type { CapturedBody } from '../../../src/audit/captured-body.js'
 import { CaptureBudget } from '../../../src/audit/capture/limits.js'
-import { Redactor } from '../../../src/audit/capture/redact.js'
+import { Redactor } from '../../../src/audit/capture/redact/redactor.js'
 
 const ALL: CaptureWants = { object: true, metadata: true, status: true, omitManagedFields: false }
 const METADATA: CaptureWants = { object: false, metadata: true, status: false, omitManagedFields: false }

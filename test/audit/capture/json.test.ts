@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { compactJSON } from '../../../src/audit/capture/json.js'
+import { compactJSON } from '../../../src/audit/capture/json/json.js'
 
 const compact = (text: string, duplicates?: 'merge' | 'last') => compactJSON(Buffer.from(text), duplicates)
 

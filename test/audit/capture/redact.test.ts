@@ -2,8 +2,8 @@ import { createHmac, randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import type { ObjectReference } from '../../../src/audit/event.js'
-import { compactJSON } from '../../../src/audit/capture/json.js'
-import { Redactor } from '../../../src/audit/capture/redact.js'
+import { compactJSON } from '../../../src/audit/capture/json/json.js'
+import { Redactor } from '../../../src/audit/capture/redact/redactor.js'
 
 const key = randomBytes(32)
 const redactor = new Redactor(key)

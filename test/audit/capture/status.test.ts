@@ -1,6 +1,6 @@
 import { deflateRawSync, gzipSync } from 'node:zlib'
 import t from 'tap'
-import { kindOfPrefix, mayBeStatus, readStatus } from '../../../src/audit/capture/status.js'
+import { kindOfPrefix, mayBeStatus, readStatus } from '../../../src/audit/capture/read-status.js'
 
 const NOT_FOUND = {
   kind: 'Status',

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import fc from 'fast-check'
 import t from 'tap'
-import { replaceInvalidUTF8 } from '../../../src/audit/capture/utf8.js'
+import { replaceInvalidUTF8 } from '../../../src/audit/capture/json/utf8.js'
 
 const replaced = (...bytes: number[]) => replaceInvalidUTF8(Buffer.from(bytes)).toString()
 

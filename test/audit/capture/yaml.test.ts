@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { yamlToJSON } from '../../../src/audit/capture/yaml.js'
+import { yamlToJSON } from '../../../src/audit/capture/yaml/yaml.js'
 import { ACCEPTED, DOCUMENTS, KEYS, REFUSED, SCALARS } from './yaml-facts.js'
 
 /** A test's name. TAP's readers break lines at more characters than JSON escapes. */

@@ -4,7 +4,7 @@ import t from 'tap'
 import { STAGES } from '../../../src/audit/event.js'
 import { PolicyEvaluator } from '../../../src/audit/policy/evaluate.js'
 import { loadPolicy, parsePolicy } from '../../../src/audit/policy/load.js'
-import type { UserInfo } from '../../../src/authentication/user.js'
+import type { UserInfo } from '../../../src/request/user-info.js'
 import { newRequestInfo } from '../../../src/request/request-info.js'
 import { parseRequestTarget } from '../../../src/request/request-target.js'
 

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { explain } from '../../../src/audit/policy/explain.js'
 import { parsePolicy } from '../../../src/audit/policy/load.js'
-import type { UserInfo } from '../../../src/authentication/user.js'
+import type { UserInfo } from '../../../src/request/user-info.js'
 import { newRequestInfo } from '../../../src/request/request-info.js'
 import { parseRequestTarget } from '../../../src/request/request-target.js'
 

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { EnforcedBackend } from '../../../src/audit/backend/enforced.js'
 import type { Event, Level, Stage } from '../../../src/audit/event.js'
-import type { AuditConfig } from '../../../src/audit/policy/policy.js'
+import type { AuditConfig } from '../../../src/audit/audit-config.js'
 import { SinkPolicy } from '../../../src/audit/sink/sink-policy.js'
 import { newRequestInfo } from '../../../src/request/request-info.js'
 import { parseRequestTarget } from '../../../src/request/request-target.js'

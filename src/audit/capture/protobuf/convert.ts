@@ -1,5 +1,5 @@
 import type { RequestTarget } from '../convert.js'
-import { compactJSON } from '../json.js'
+import { compactJSON } from '../json/json.js'
 import { defaultTypeMeta } from './default-kind.js'
 import { MessagePrinter, OutputTooLong } from './printer.js'
 import { Scanner, type Slot } from './scanner.js'

@@ -1,5 +1,5 @@
 import type { ObjectReference } from '../../event.js'
-import { decodeString, endOfString, stringAt } from '../json-cursor.js'
+import { decodeString, endOfString, stringAt } from '../json/json-cursor.js'
 
 /** Kinds that carry credentials. */
 export type SensitiveKind = 'Secret' | 'TokenRequest' | 'TokenReview'

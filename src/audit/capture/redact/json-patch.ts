@@ -1,4 +1,4 @@
-import { endOfString, isObject, isString, stringAt, visitItems, visitMembers } from '../json-cursor.js'
+import { endOfString, isObject, isString, stringAt, visitItems, visitMembers } from '../json/json-cursor.js'
 import type { Redaction } from './redaction.js'
 import type { SecretRedactor } from './secret.js'
 

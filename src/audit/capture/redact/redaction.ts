@@ -1,5 +1,5 @@
-import { decodeString, endOfValue, isString } from '../json-cursor.js'
-import { JSONEdits } from '../json-edits.js'
+import { decodeString, endOfValue, isString } from '../json/json-cursor.js'
+import { JSONEdits } from '../json/json-edits.js'
 import type { Digester } from './digest.js'
 
 /** One document while its credentials are being replaced. Offsets are into `text`, which is from compactJSON. */

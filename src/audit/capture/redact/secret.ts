@@ -1,7 +1,15 @@
-import { endOfValue, isArray, isObject, stringAt, STOP, visitItems, visitMembers } from '../json-cursor.js'
+import {
+  endOfValue,
+  isArray,
+  isObject,
+  stringAt,
+  STOP,
+  visitItems,
+  visitMembers,
+} from '../json/json-cursor.js'
 import { LAST_APPLIED } from './find-sensitive.js'
 import type { Redaction } from './redaction.js'
-import { redactStatus } from './status.js'
+import { redactStatus } from './redact-status.js'
 
 /** Lists within lists are followed to this depth; there is no such thing in Kubernetes. */
 const MAX_DEPTH = 8

@@ -1,6 +1,6 @@
-import { isObject, stringAt, visitMembers } from '../json-cursor.js'
+import { isObject, stringAt, visitMembers } from '../json/json-cursor.js'
 import type { Redaction } from './redaction.js'
-import { redactStatus } from './status.js'
+import { redactStatus } from './redact-status.js'
 
 /** The part of the object that has the token, and what else it has. */
 const PARTS = {

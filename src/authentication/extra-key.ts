@@ -1,9 +1,0 @@
-import { unescapeBytes } from '../request/escape.js'
-
-/**
- * The key of an extra attribute from a header's name; as it is where its escapes are broken
- * (k8s.io/apiserver/pkg/authentication/request/headerrequest unescapeExtraKey).
- */
-export function unescapeExtraKey(encoded: string): string {
-  return unescapeBytes(encoded, false)?.toString('utf8') ?? encoded
-}

@@ -1,0 +1,187 @@
+import { existsSync } from 'node:fs'
+import { backupPaths } from '../audit/backend/log/backups.js'
+import { ConfigError, errorMessage } from '../errors.js'
+import { matchesQuery, type EventQuery } from '../events/filter.js'
+import { followLines } from '../events/follow.js'
+import { formatEvent, wantsColor } from '../events/format.js'
+import { readLines, type Line } from '../events/lines.js'
+import { parseLoggedEvent, type LoggedEvent } from '../events/logged-event.js'
+import { Summary } from '../events/summary.js'
+import { formatSummary } from '../events/summary-text.js'
+import { fileProblem } from '../config-files.js'
+import type { Command } from '../cli/commands.js'
+import { readCommandFlags } from '../cli/command-flags.js'
+import { EVENTS_USAGE, eventQuery, type EventsFlags } from './events-flags.js'
+
+/** How often a followed log is looked at, in milliseconds. */
+const FOLLOW_INTERVAL = 250
+
+/** `kube-audit-proxy events`. */
+export const eventsCommand: Command = {
+  name: 'events',
+  summary: 'Show, filter or summarize the events of audit logs.',
+  async run(args) {
+    const flags = readCommandFlags(args, EVENTS_USAGE)
+    if (flags === undefined) return 0
+    const stop = new AbortController()
+    const onSignal = (): void => stop.abort()
+    const onStdoutError = (err: NodeJS.ErrnoException): void => {
+      // The reader of the pipe has seen enough.
+      if (err.code !== 'EPIPE') throw err
+      stop.abort()
+    }
+    process.once('SIGINT', onSignal).once('SIGTERM', onSignal)
+    process.stdout.on('error', onStdoutError)
+    try {
+      return await new EventReader(flags, stop.signal).run()
+    } finally {
+      process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
+      process.stdout.off('error', onStdoutError)
+    }
+  },
+}
+
+/** Where events go that were asked for. */
+interface Output {
+  /** @param line the event as it is in the log */
+  event(event: LoggedEvent, line: string): void
+  /** After each piece of a log. */
+  flush(): Promise<void>
+  end(): Promise<void>
+}
+
+class EventReader {
+  readonly #query: EventQuery
+  readonly #output: Output
+  #badLines = 0
+  #failedFiles = 0
+
+  constructor(
+    private readonly flags: EventsFlags,
+    private readonly signal: AbortSignal,
+  ) {
+    this.#query = eventQuery(flags, Date.now())
+    this.#output = newOutput(flags, this.#query, signal)
+  }
+
+  async run(): Promise<number> {
+    const { flags, signal } = this
+    const files = flags.args.length === 0 ? ['-'] : flags.args
+    if (flags.get('follow')) {
+      const [file = '-', second] = files
+      if (file === '-' || second !== undefined) fail('--follow needs exactly one FILE')
+      if (flags.get('summary')) fail('--follow and --summary are both set, expected only one of the two')
+      if (!existsSync(file)) fail(`${file}: no such file`)
+      if (flags.get('backups')) for (const backup of await backupPaths(file)) await this.#file(backup)
+      const from = flags.get('backups') || flags.given('since') ? 'start' : 'end'
+      await this.#lines(file, followLines(file, { from, interval: FOLLOW_INTERVAL, signal }))
+    } else {
+      for (const file of files) {
+        if (flags.get('backups') && file !== '-') {
+          for (const backup of await this.#backups(file)) await this.#file(backup)
+        }
+        await this.#file(file)
+      }
+    }
+    await this.#output.end()
+    if (this.#badLines > 0) {
+      const what =
+        this.#badLines === 1
+          ? '1 line that is no event was'
+          : `${this.#badLines} lines that are no events were`
+      warn(`${what} left out`)
+    }
+    return this.#failedFiles > 0 ? 1 : 0
+  }
+
+  async #backups(file: string): Promise<string[]> {
+    try {
+      return await backupPaths(file)
+    } catch (err) {
+      this.#failed(file, err)
+      return []
+    }
+  }
+
+  async #file(file: string): Promise<void> {
+    if (!this.signal.aborted) await this.#lines(file, readLines(file))
+  }
+
+  /** A log that cannot be read to its end does not keep the others from being read. */
+  async #lines(file: string, pieces: AsyncIterable<Line[]>): Promise<void> {
+    try {
+      for await (const lines of pieces) {
+        for (const line of lines) if (line !== '') this.#line(line)
+        await this.#output.flush()
+        if (this.signal.aborted && !this.flags.get('follow')) return
+      }
+    } catch (err) {
+      this.#failed(file, err)
+    }
+  }
+
+  #line(line: Line): void {
+    const event = line === undefined ? undefined : parseLoggedEvent(line)
+    if (line === undefined || event === undefined) this.#badLines++
+    else if (matchesQuery(this.#query, event)) this.#output.event(event, line)
+  }
+
+  #failed(file: string, err: unknown): void {
+    this.#failedFiles++
+    const code = (err as NodeJS.ErrnoException | undefined)?.code
+    const damaged = code?.startsWith('Z_') === true
+    warn(`${file}: ${damaged ? `damaged gzip: ${errorMessage(err)}` : fileProblem(err)}`)
+  }
+}
+
+function newOutput(flags: EventsFlags, query: EventQuery, signal: AbortSignal): Output {
+  const json = flags.get('output') === 'json'
+  const when = flags.get('color')
+  const color = when === 'auto' ? wantsColor(process.stdout.isTTY, process.env) : when === 'always'
+  if (flags.get('summary')) {
+    const summary = query.stages.length === 0 ? new Summary() : new Summary(query.stages)
+    return {
+      event: (event) => summary.add(event),
+      flush: () => Promise.resolve(),
+      end() {
+        const report = summary.report()
+        return write(json ? `${JSON.stringify(report)}\n` : formatSummary(report, { color }), signal)
+      },
+    }
+  }
+  let text = ''
+  const flush = async (): Promise<void> => {
+    const ready = text
+    text = ''
+    await write(ready, signal)
+  }
+  return {
+    event(event, line) {
+      text += json ? `${line}\n` : `${formatEvent(event, { color, date: true })}\n`
+    },
+    flush,
+    end: flush,
+  }
+}
+
+/** Waits until the reader of standard output can take more, or is gone. */
+function write(text: string, signal: AbortSignal): Promise<void> {
+  if (text === '' || process.stdout.write(text)) return Promise.resolve()
+  return new Promise((resolve) => {
+    const done = (): void => {
+      process.stdout.off('drain', done).off('error', done)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    process.stdout.once('drain', done).once('error', done)
+    signal.addEventListener('abort', done)
+  })
+}
+
+function warn(message: string): void {
+  process.stderr.write(`kube-audit-proxy: events: ${message}\n`)
+}
+
+function fail(problem: string): never {
+  throw new ConfigError(`events: ${problem}`)
+}

@@ -1,3 +1,4 @@
+import type { Awaitable } from '../awaitable.js'
 import type { UserInfo } from '../request/user-info.js'
 import type { CapturedBody } from './captured-body.js'
 import type { Event, ObjectReference, ResponseStatus, Stage } from './event.js'
@@ -5,7 +6,7 @@ import { isLastStage, type EventIntake, type RequestEvents } from './intake.js'
 import type { AuditConfig } from './audit-config.js'
 
 /** Where a context's events go, and the clock that stamps them. */
-export interface AuditSink {
+export interface EventRecorder {
   readonly intake: EventIntake
   /** Microseconds since the Unix epoch. */
   now(): number
@@ -42,15 +43,15 @@ export class AuditContext {
   private readonly events: RequestEvents
 
   constructor(
-    private readonly sink: AuditSink,
+    private readonly recorder: EventRecorder,
     readonly config: AuditConfig,
     private readonly request: RequestAttributes,
   ) {
     this.objectRef = request.objectRef
-    this.events = sink.intake.begin()
+    this.events = recorder.intake.begin()
   }
 
-  requestReceived(): boolean | Promise<boolean> {
+  requestReceived(): Awaitable<boolean> {
     const { omitStages } = this.config
     // If this process dies, the last event is at stage Panic.
     const ends = !omitStages.has('Panic')
@@ -68,17 +69,17 @@ export class AuditContext {
     if (!this.concluded) this.events.closed()
   }
 
-  responseStarted(): boolean | Promise<boolean> {
+  responseStarted(): Awaitable<boolean> {
     return this.emit('ResponseStarted')
   }
 
-  responseComplete(): boolean | Promise<boolean> {
+  responseComplete(): Awaitable<boolean> {
     // kube-apiserver's own words for a request that ended before it was answered.
     this.status ??= { code: 200, status: 'Success', message: 'Connection closed early' }
     return this.emit('ResponseComplete')
   }
 
-  panic(error: unknown): boolean | Promise<boolean> {
+  panic(error: unknown): Awaitable<boolean> {
     const what = error instanceof Error ? error.message : String(error)
     this.status = {
       code: 500,
@@ -125,10 +126,10 @@ export class AuditContext {
     if (annotations !== undefined) this.annotations = { ...this.annotations, ...annotations }
   }
 
-  private emit(stage: Stage): boolean | Promise<boolean> {
+  private emit(stage: Stage): Awaitable<boolean> {
     if (this.config.omitStages.has(stage)) return true
     if (isLastStage(stage)) this.concluded = true
-    this.sink.observeEvent()
+    this.recorder.observeEvent()
     return this.events.process(this.event(stage))
   }
 
@@ -150,7 +151,7 @@ export class AuditContext {
       requestObject: this.requestBody?.json,
       responseObject: this.responseBody?.json,
       requestReceivedTimestamp: request.receivedAt,
-      stageTimestamp: received ? request.receivedAt : this.sink.now(),
+      stageTimestamp: received ? request.receivedAt : this.recorder.now(),
       annotations: this.annotations,
       byPolicy: this.config.byPolicy,
     }

@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls'
 import type { Authenticated } from '../request/authenticated.js'
 import type { ObjectReference } from '../audit/event.js'
 import type { AuditContext, RequestAttributes } from '../audit/context.js'
+import type { Impersonation } from '../authentication/impersonation.js'
 import type { UserInfo } from '../request/user-info.js'
 import type { ClientHeaders } from '../request/client-headers.js'
 import type { ClientRequest, ClientResponse, ClientUpgrade } from '../request/client.js'
@@ -24,6 +25,10 @@ export class Exchange implements Stoppable {
   /** True once its connection was handed over to another protocol. */
   switched = false
   authenticated: Authenticated | undefined
+  /** Set where the apiserver itself decides whether the request may act as someone else, and where the proxy has said yes. */
+  impersonation: Impersonation | undefined
+  /** Whether the policy was asked how the request is recorded. */
+  evaluated = false
   /** Undefined until the policy has said that the request is audited, and where it is not. */
   audit: AuditContext | undefined
   private reference: Readonly<ObjectReference> | undefined

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import { ABORTED } from '../audit/annotations.js'
-import { AuditContext, type AuditSink } from '../audit/context.js'
+import type { AuditConfig } from '../audit/audit-config.js'
+import { AuditContext, type EventRecorder } from '../audit/context.js'
 import type { Captures } from '../audit/capture/body-capture.js'
 import type { Level } from '../audit/event.js'
 import type { Evaluator } from '../audit/policy/evaluate.js'
@@ -35,7 +36,7 @@ export interface HandlerDependencies {
   /** Headers that no client may send for itself. */
   readonly identityHeaders: IdentityHeaders
   readonly policy: Evaluator
-  readonly sink: AuditSink
+  readonly recorder: EventRecorder
   readonly captures: Captures
   readonly upstream: Upstream
   /** For the SubjectAccessReviews of users who impersonate, where the proxy itself impersonates. */
@@ -60,7 +61,7 @@ export class RequestHandler {
   readonly handle = (req: ClientRequest, res: ClientResponse, upgrade?: ClientUpgrade): void => {
     const { inFlight } = this.deps
     res.on('error', ignoreLateError)
-    const exchange = understand(req, res, upgrade, this.deps.identityHeaders, this.deps.sink.now())
+    const exchange = understand(req, res, upgrade, this.deps.identityHeaders, this.deps.recorder.now())
     inFlight.add(exchange)
     void this.run(exchange)
   }
@@ -76,10 +77,7 @@ export class RequestHandler {
     }
   }
 
-  // What follows awaits only what is a promise: mostly the user is known and the backend queues, and each await of a plain
-  // value costs a turn of the microtask queue.
   private async serve(exchange: Exchange): Promise<void> {
-    const { policy, sink } = this.deps
     if (exchange.refusal !== undefined) return this.refuse(exchange, exchange.refusal)
     let authenticated: Authenticated | undefined
     try {
@@ -91,34 +89,45 @@ export class RequestHandler {
     if (authenticated === undefined) return this.refuse(exchange, status.UNAUTHORIZED)
     exchange.authenticated = authenticated
 
-    const config = policy.evaluate(authenticated.user, exchange.info)
-    this.deps.observeLevel(config.level)
-    if (config.level !== 'None') {
-      exchange.audit = new AuditContext(sink, config, exchange.attributes(authenticated.user))
-      const stored = exchange.audit.requestReceived()
-      if (!(typeof stored === 'boolean' ? stored : await stored)) {
-        this.deps.observeRejected()
-        answer(exchange.res, exchange.auditID, status.internalError('failed to store audit event'))
-        return
-      }
+    const stored = this.evaluate(exchange)?.requestReceived() ?? true
+    if (!(stored instanceof Promise ? await stored : stored)) {
+      this.deps.observeRejected()
+      answer(exchange.res, exchange.auditID, status.internalError('failed to store audit event'))
+      return
     }
-    await this.proxy(exchange, authenticated, exchange.audit)
+    await this.proxy(exchange, authenticated)
+  }
+
+  /** Asks the policy how the request is recorded: its audit context, undefined where it has no events. */
+  private evaluate(exchange: Exchange): AuditContext | undefined {
+    const { policy, recorder } = this.deps
+    const user = exchange.authenticated?.user
+    const config = policy.evaluate(user, exchange.info)
+    this.deps.observeLevel(config.level)
+    exchange.evaluated = true
+    if (config.level !== 'None')
+      exchange.audit = new AuditContext(recorder, config, exchange.attributes(user ?? NOBODY))
+    return exchange.audit
   }
 
   /** A bug of ours, met by one request: it gets its Panic event and a 500, and nobody else notices. */
   private async panic(exchange: Exchange, err: unknown): Promise<void> {
     this.deps.log.error({ err, auditID: exchange.auditID }, 'panic while serving a request')
-    const user = exchange.authenticated?.user
     try {
-      const config = this.deps.policy.evaluate(user, exchange.info)
-      const audit =
-        exchange.audit ??
-        (config.level === 'None'
-          ? undefined
-          : new AuditContext(this.deps.sink, config, exchange.attributes(user ?? NOBODY)))
-      await audit?.panic(err)
+      if (!exchange.evaluated) this.evaluateInPanic(exchange)
+      await exchange.audit?.panic(err)
     } finally {
       answer(exchange.res, exchange.auditID, status.internalError('the proxy failed to serve the request'))
+    }
+  }
+
+  /** Where the policy itself is what fails, the request has its event all the same. */
+  private evaluateInPanic(exchange: Exchange): void {
+    try {
+      this.evaluate(exchange)
+    } catch {
+      const user = exchange.authenticated?.user ?? NOBODY
+      exchange.audit = new AuditContext(this.deps.recorder, WITHOUT_POLICY, exchange.attributes(user))
     }
   }
 
@@ -136,11 +145,8 @@ export class RequestHandler {
 
   /** k8s.io/apiserver/pkg/endpoints/filters/authn_audit.go WithFailedAuthenticationAudit: one event, ResponseStarted. */
   private async refuse(exchange: Exchange, error: status.StatusError): Promise<void> {
-    const { policy, sink } = this.deps
-    const config = policy.evaluate(undefined, exchange.info)
-    this.deps.observeLevel(config.level)
-    if (config.level !== 'None') {
-      const audit = new AuditContext(sink, config, exchange.attributes(NOBODY))
+    const audit = this.evaluate(exchange)
+    if (audit !== undefined) {
       describeAnswer(audit, exchange.info.isResourceRequest, error)
       await audit.responseStarted()
     }
@@ -148,27 +154,23 @@ export class RequestHandler {
   }
 
   /** The request goes upstream, or is answered with the error that keeps it from going there. */
-  private async proxy(
-    exchange: Exchange,
-    from: Authenticated,
-    audit: AuditContext | undefined,
-  ): Promise<void> {
+  private async proxy(exchange: Exchange, from: Authenticated): Promise<void> {
     const { upstream } = this.deps
     let authenticated = from
-    let impersonation: Impersonation | undefined
     try {
-      impersonation = readImpersonation(exchange.headers)
+      let impersonation = readImpersonation(exchange.headers)
       if (impersonation !== undefined && from.passage === 'asserted' && upstream.asserter.impersonates) {
         await this.authorizeImpersonation(from, impersonation)
         impersonation = { ...impersonation, target: withOriginalUser(impersonation.target, from.user) }
         authenticated = { user: impersonation.target, passage: 'asserted' }
       }
+      exchange.impersonation = impersonation
       const route = upstream.route(authenticated)
-      await this.exchange(exchange, route instanceof Promise ? await route : route, impersonation, audit)
+      await this.forward(exchange, route instanceof Promise ? await route : route)
     } catch (err) {
       const error = statusFor(err)
       if (error === undefined) throw err
-      await this.answerAudited(exchange, audit, error)
+      await this.answerAudited(exchange, error)
     }
   }
 
@@ -180,32 +182,9 @@ export class RequestHandler {
     }
   }
 
-  private async exchange(
-    exchange: Exchange,
-    route: Route,
-    impersonation: Impersonation | undefined,
-    audit: AuditContext | undefined,
-  ): Promise<void> {
-    const { req, res, headers, info, longRunning } = exchange
-    const observer =
-      audit === undefined
-        ? undefined
-        : new ResponseAudit(
-            audit,
-            this.deps.captures,
-            {
-              info,
-              method: exchange.method,
-              objectRef: exchange.objectRef,
-              longRunning,
-              impersonation,
-              user: exchange.authenticated?.user ?? NOBODY,
-            },
-            {
-              contentType: headers.get('content-type'),
-              contentEncoding: headers.get('content-encoding'),
-            },
-          )
+  private async forward(exchange: Exchange, route: Route): Promise<void> {
+    const { req, res, headers, audit, longRunning } = exchange
+    const observer = audit && new ResponseAudit(audit, this.deps.captures, exchange)
     const request: ForwardRequest = {
       connections: route.connections,
       target: exchange.target.originForm,
@@ -216,7 +195,7 @@ export class RequestHandler {
         keepImpersonation: route.keepImpersonation,
         added: route.added,
       }),
-      requestCapture: observer?.requestCapture,
+      requestObserver: observer?.requestCapture,
       observer,
       auditID: exchange.auditID,
       longRunning,
@@ -241,16 +220,15 @@ export class RequestHandler {
       observer?.discard()
       throw err
     }
-    await this.conclude(exchange, outcome, observer, audit)
+    await this.conclude(exchange, outcome, observer)
   }
 
   private async conclude(
     exchange: Exchange,
     outcome: Outcome,
     observer: ResponseAudit | undefined,
-    audit: AuditContext | undefined,
   ): Promise<void> {
-    const { res } = exchange
+    const { res, audit } = exchange
     const whole = outcome.kind === 'complete'
     observer?.finish({ request: !whole || outcome.requestComplete, response: whole })
     switch (outcome.kind) {
@@ -278,11 +256,11 @@ export class RequestHandler {
           { auditID: exchange.auditID, reason: errorMessage(outcome.error) },
           'the upstream is unreachable',
         )
-        await this.answerAudited(exchange, audit, status.serviceUnavailable('the apiserver is unreachable'))
+        await this.answerAudited(exchange, status.serviceUnavailable('the apiserver is unreachable'))
         return
       case 'ended':
         if (!outcome.started) {
-          await this.answerAudited(exchange, audit, status.serviceUnavailable('the proxy is shutting down'))
+          await this.answerAudited(exchange, status.serviceUnavailable('the proxy is shutting down'))
           return
         }
         audit?.annotate({ [ABORTED]: 'by the proxy, which is shutting down' })
@@ -294,11 +272,8 @@ export class RequestHandler {
   }
 
   /** An error of the proxy's own in place of the upstream's answer. */
-  private async answerAudited(
-    exchange: Exchange,
-    audit: AuditContext | undefined,
-    error: status.StatusError,
-  ): Promise<void> {
+  private async answerAudited(exchange: Exchange, error: status.StatusError): Promise<void> {
+    const { audit } = exchange
     if (audit !== undefined) {
       describeAnswer(audit, exchange.info.isResourceRequest, error)
       if (exchange.longRunning) await audit.responseStarted()
@@ -307,6 +282,9 @@ export class RequestHandler {
     answer(exchange.res, exchange.auditID, error)
   }
 }
+
+/** How a request is recorded that the policy cannot be asked about. */
+const WITHOUT_POLICY: AuditConfig = { level: 'Metadata', omitStages: new Set(), omitManagedFields: false }
 
 /** The user of an event for which nobody was authenticated. */
 const NOBODY: UserInfo = { username: '' }

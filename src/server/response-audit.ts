@@ -1,23 +1,11 @@
 import type { AuditContext } from '../audit/context.js'
 import type { BodyCapture } from '../audit/capture/capture.js'
 import type { Captures } from '../audit/capture/body-capture.js'
-import type { ObjectReference, ResponseStatus } from '../audit/event.js'
-import type { Impersonation } from '../authentication/impersonation.js'
-import type { UserInfo } from '../request/user-info.js'
+import type { ResponseStatus } from '../audit/event.js'
 import { refusesImpersonation } from '../authentication/impersonation-access.js'
-import type { RequestInfo } from '../request/request-info.js'
+import { andThen, type Awaitable } from '../awaitable.js'
 import type { ResponseObserver } from '../upstream/response-pump.js'
-
-export interface ExchangeFacts {
-  readonly info: RequestInfo
-  readonly method: string
-  readonly objectRef: ObjectReference | undefined
-  readonly longRunning: boolean
-  /** Set where the apiserver itself decides whether the request may act as someone else. */
-  readonly impersonation: Impersonation | undefined
-  /** Who asks. */
-  readonly user: UserInfo
-}
+import type { Exchange } from './exchange.js'
 
 /**
  * Turns what passes in one exchange into the stages and bodies of its audit events: which bodies are captured, when a
@@ -32,10 +20,9 @@ export class ResponseAudit implements ResponseObserver {
   constructor(
     private readonly audit: AuditContext,
     private readonly captures: Captures,
-    private readonly facts: ExchangeFacts,
-    requestType: { contentType: string | undefined; contentEncoding: string | undefined },
+    private readonly exchange: Exchange,
   ) {
-    const { info, longRunning, method, objectRef } = facts
+    const { headers, info, longRunning, method, objectRef } = exchange
     // kube-apiserver records no bodies of requests that it does not decode: those without a resource, and connections.
     if (!info.isResourceRequest || longRunning) return
     const { level, omitManagedFields } = audit.config
@@ -47,31 +34,35 @@ export class ResponseAudit implements ResponseObserver {
         omitManagedFields,
       },
       {
-        mediaType: requestType.contentType,
-        contentEncoding: requestType.contentEncoding,
+        mediaType: headers.get('content-type'),
+        contentEncoding: headers.get('content-encoding'),
         method,
         ref: objectRef,
       },
     )
   }
 
-  start(statusCode: number, contentType: string | undefined, contentEncoding: string | undefined): void {
-    const { audit, facts } = this
+  start(
+    statusCode: number,
+    contentType: string | undefined,
+    contentEncoding: string | undefined,
+  ): Awaitable<void> {
+    const { audit, exchange } = this
     this.statusCode = statusCode
     const failed = statusCode >= 400
     // The body of a long-running response is a stream unless it is an error.
-    if (!facts.longRunning || failed) {
+    if (!exchange.longRunning || failed) {
       this.responseCapture = this.captures.response(
         {
-          object: audit.config.level === 'RequestResponse' && facts.info.isResourceRequest,
+          object: audit.config.level === 'RequestResponse' && exchange.info.isResourceRequest,
           metadata: false,
           status: true,
           omitManagedFields: audit.config.omitManagedFields,
         },
-        { mediaType: contentType, contentEncoding, method: facts.method, ref: facts.objectRef },
+        { mediaType: contentType, contentEncoding, method: exchange.method, ref: exchange.objectRef },
       )
     }
-    if (!facts.longRunning) return
+    if (!exchange.longRunning) return
     if (failed) {
       // Its ResponseStarted event shows the Status, which has yet to arrive.
       this.startedPending = true
@@ -79,7 +70,7 @@ export class ResponseAudit implements ResponseObserver {
     }
     audit.setStatus({ code: statusCode })
     this.impersonated()
-    void audit.responseStarted()
+    return andThen(audit.responseStarted(), () => {})
   }
 
   data(chunk: Buffer): void {
@@ -95,7 +86,7 @@ export class ResponseAudit implements ResponseObserver {
     const requestBody = this.requestCapture?.end(complete.request)
     if (this.statusCode === undefined) {
       if (requestBody !== undefined) audit.setRequestBody({ ...requestBody, metadata: undefined })
-      if (this.facts.longRunning) {
+      if (this.exchange.longRunning) {
         audit.setStatus({ code: 200, status: 'Success', message: 'Connection closed early' })
         void audit.responseStarted()
       }
@@ -124,13 +115,14 @@ export class ResponseAudit implements ResponseObserver {
 
   /** kube-apiserver leaves impersonatedUser out where it refused the impersonation itself. */
   private refusesImpersonation(status: ResponseStatus): boolean {
-    const { impersonation, user } = this.facts
-    return impersonation !== undefined && refusesImpersonation(status, user, impersonation.checks)
+    const { authenticated, impersonation } = this.exchange
+    if (authenticated === undefined || impersonation === undefined) return false
+    return refusesImpersonation(status, authenticated.user, impersonation.checks)
   }
 
   private impersonated(): void {
-    if (this.facts.impersonation !== undefined)
-      this.audit.setImpersonatedUser(this.facts.impersonation.target)
+    if (this.exchange.impersonation !== undefined)
+      this.audit.setImpersonatedUser(this.exchange.impersonation.target)
   }
 }
 

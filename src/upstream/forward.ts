@@ -1,7 +1,6 @@
 import type { Dispatcher } from 'undici'
-import type { BodyCapture } from '../audit/capture/capture.js'
 import { hasBody, type ClientRequest, type ClientResponse } from '../request/client.js'
-import { RequestBody } from './request-body.js'
+import { RequestBody, type BodyObserver } from './request-body.js'
 import { ResponsePump, type Forwarding, type PumpOptions } from './response-pump.js'
 import type { UpstreamConnections } from '../cluster/upstream-connections.js'
 
@@ -11,7 +10,8 @@ export interface ForwardRequest extends PumpOptions {
   readonly target: string
   /** name, value, ... */
   readonly headers: string[]
-  readonly requestCapture: BodyCapture | undefined
+  /** Sees the request's body pass. */
+  readonly requestObserver: BodyObserver | undefined
 }
 
 /**
@@ -22,7 +22,7 @@ export interface ForwardRequest extends PumpOptions {
  * written to it, and nothing that was written is ever repeated.
  */
 export function forward(req: ClientRequest, res: ClientResponse, request: ForwardRequest): Forwarding {
-  const body = hasBody(req) ? new RequestBody(req, request.requestCapture) : null
+  const body = hasBody(req) ? new RequestBody(req, request.requestObserver) : null
   // A response that ends while the request waits for a connection has no controller to abort yet.
   body?.on('error', ignore)
   const pump = new ResponsePump(res, request, body)

@@ -1,6 +1,10 @@
 import { Readable } from 'node:stream'
-import type { BodyCapture } from '../audit/capture/capture.js'
 import type { ClientRequest } from '../request/client.js'
+
+/** Sees a body pass. The chunk is not changed; it may be kept. */
+export interface BodyObserver {
+  write(chunk: Buffer): void
+}
 
 /**
  * The client's request body on its way to undici, with back-pressure. It stands between them because undici destroys the
@@ -15,7 +19,7 @@ export class RequestBody extends Readable {
 
   constructor(
     private readonly request: ClientRequest,
-    private readonly capture: BodyCapture | undefined,
+    private readonly observer: BodyObserver | undefined,
   ) {
     super({ highWaterMark: 64 * 1024 })
     request.on('data', this.onData)
@@ -42,7 +46,7 @@ export class RequestBody extends Readable {
   }
 
   private readonly onData = (chunk: Buffer): void => {
-    this.capture?.write(chunk)
+    this.observer?.write(chunk)
     if (!this.push(chunk)) this.request.pause()
   }
 

@@ -1,3 +1,4 @@
+import type { Awaitable } from '../awaitable.js'
 import { headerBytes, isHopByHop } from '../request/client-headers.js'
 import type { ClientResponse } from '../request/client.js'
 import type { RequestBody } from './request-body.js'
@@ -5,10 +6,14 @@ import type { RequestBody } from './request-body.js'
 /** What someone who watches the response pass is told. An exception in here ends the request, not the process. */
 export interface ResponseObserver {
   /**
-   * The response has begun.
+   * The response has begun. Where the answer is a promise, the client has nothing of the response before it is resolved.
    * @param contentType and contentEncoding as the upstream sent them, or undefined
    */
-  start(statusCode: number, contentType: string | undefined, contentEncoding: string | undefined): void
+  start(
+    statusCode: number,
+    contentType: string | undefined,
+    contentEncoding: string | undefined,
+  ): Awaitable<void>
   data(chunk: Buffer): void
 }
 
@@ -60,6 +65,10 @@ export class ResponsePump implements Forwarding {
   private started = false
   private open = false
   private finished = false
+  /** Whether the client takes no more for now. */
+  private full = false
+  /** What waits for the observer to be ready for the response; undefined where nothing has to. */
+  private held: (() => void)[] | undefined
 
   constructor(
     private readonly res: ClientResponse,
@@ -112,8 +121,7 @@ export class ResponsePump implements Forwarding {
     headers.push('Audit-Id', headerBytes(this.options.auditID))
     this.started = true
     this.open = !hasLength
-    this.guard(() => {
-      this.options.observer?.start(statusCode, contentType, contentEncoding)
+    this.afterObserver(statusCode, contentType, contentEncoding, () => {
       this.res.sendDate = false
       this.res.writeHead(statusCode, statusMessage, headers)
       // A head that announces a body of known length can travel with it; any other may be a stream that stays silent.
@@ -123,15 +131,19 @@ export class ResponsePump implements Forwarding {
 
   data(chunk: Buffer): void {
     if (this.finished) return
+    if (this.held !== undefined) return void this.held.push(() => this.data(chunk))
     this.guard(() => {
       this.options.observer?.data(chunk)
-      if (!this.res.write(chunk)) this.source?.pause()
+      if (this.res.write(chunk)) return
+      this.full = true
+      this.source?.pause()
     })
   }
 
   /** The response has passed whole. */
   complete(rawTrailers: readonly (Buffer | string)[] = []): void {
     if (this.finished) return
+    if (this.held !== undefined) return void this.held.push(() => this.complete(rawTrailers))
     if (rawTrailers.length > 0) this.addTrailers(rawTrailers)
     this.finish({ kind: 'complete', requestComplete: this.body?.complete ?? true })
   }
@@ -142,13 +154,39 @@ export class ResponsePump implements Forwarding {
     else this.finish(this.started ? { kind: 'upstream-gone', error } : { kind: 'unreachable', error })
   }
 
-  /** The upstream agreed to an upgrade: from here on what passes is no response, and the caller watches both ends. */
-  switched(): void {
+  /**
+   * The upstream agreed to an upgrade: from here on what passes is no response.
+   * @param join joins the two connections, which the caller watches from then on
+   */
+  switched(join: () => void): void {
     this.started = true
     this.open = true
-    this.res.off('close', this.onClose)
-    this.res.off('drain', this.onDrain)
-    this.guard(() => this.options.observer?.start(101, undefined, undefined))
+    this.afterObserver(101, undefined, undefined, () => {
+      this.res.off('close', this.onClose)
+      this.res.off('drain', this.onDrain)
+      join()
+    })
+  }
+
+  /** Tells the observer that the response has begun, and goes on when it is ready for that; the rest waits meanwhile. */
+  private afterObserver(
+    statusCode: number,
+    contentType: string | undefined,
+    contentEncoding: string | undefined,
+    goOn: () => void,
+  ): void {
+    this.guard(() => {
+      const ready = this.options.observer?.start(statusCode, contentType, contentEncoding)
+      if (!(ready instanceof Promise)) return goOn()
+      const held: (() => void)[] = [goOn]
+      this.held = held
+      this.source?.pause()
+      void ready.then(() => {
+        this.held = undefined
+        for (const step of held) if (!this.finished) this.guard(step)
+        if (!this.full) this.source?.resume()
+      })
+    })
   }
 
   /** Runs what may throw because of a bug of ours: the outcome rejects, and the upstream is not blamed. */
@@ -178,6 +216,7 @@ export class ResponsePump implements Forwarding {
   }
 
   private readonly onDrain = (): void => {
+    this.full = false
     this.source?.resume()
   }
 

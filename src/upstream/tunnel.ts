@@ -123,8 +123,7 @@ class Tunnel implements Forwarding, ResponseSource {
       upstream.destroy()
       return
     }
-    this.pump.switched()
-    this.pump.guard(() => {
+    this.pump.switched(() => {
       const client = this.upgrade.switchProtocols(response.statusMessage ?? '', this.agreedHeaders(response))
       this.client = client
       if (head.length > 0) upstream.unshift(head)

@@ -43,7 +43,7 @@ async function serve(
     identityHeaders: X_REMOTE,
     authenticator,
     policy: new PolicyEvaluator(parsePolicy(POLICY, 'policy.yaml')),
-    sink: {
+    recorder: {
       intake: new LocalIntake({
         name: 'memory',
         processEvents: (more) => events.push(...more) > 0,

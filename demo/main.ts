@@ -1,20 +1,14 @@
-import { parseCommandLine } from '../src/cli/commands.js'
 import { ConfigError } from '../src/errors.js'
 import { newLogger } from '../src/log.js'
-import { newProxy } from '../src/server/new-proxy.js'
+import { parseOptions } from '../src/options.js'
+import { newProxy, plainEnvironment } from '../src/proxy/new-proxy.js'
 import { runDemo } from './demo.js'
 
 /** The real proxy, started with real flags. */
 async function startProxy(flags: string[]): Promise<{ url: string; close(): Promise<void> }> {
-  const line = parseCommandLine(flags, {
-    commands: [],
-    version: '',
-    columns: 0,
-    env: process.env,
-    stderrIsTerminal: true,
-  })
-  if (line.kind !== 'run') throw new ConfigError('the proxy was given no flags to run with')
-  const proxy = await newProxy(line.options, newLogger('warn', 'text'))
+  const options = parseOptions(flags, { env: process.env, stderrIsTerminal: true })
+  const log = newLogger({ level: 'warn', format: 'text' })
+  const proxy = await newProxy(options, plainEnvironment(log))
   await proxy.start()
   return { url: `https://127.0.0.1:${proxy.port}`, close: () => proxy.shutdown() }
 }

@@ -2,31 +2,25 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
-import { parseCommandLine, usageError, USAGE_EXIT_CODE, type Command } from './cli/commands.js'
-import type { Options } from './cli/options.js'
-import { eventsCommand } from './commands/events.js'
-import { kubeconfigCommand } from './commands/kubeconfig.js'
-import { policyCommand } from './commands/policy.js'
+import { parseCommandLine, usageError, USAGE_EXIT_CODE } from './cli/commands.js'
+import { COMMANDS } from './commands/registry.js'
 import { ConfigError } from './errors.js'
 import { newLogger } from './log.js'
-import { newProxyParts } from './server/new-proxy.js'
-import { Proxy } from './server/proxy.js'
-import { Service, type Server } from './service.js'
+import { PROXY_FLAGS, readOptions, type Options } from './options.js'
+import { newProxy } from './proxy/new-proxy.js'
+import { Service } from './service.js'
 import { inheritedSockets } from './systemd/listen-fds.js'
 import { SystemdService } from './systemd/service.js'
-import { Primary } from './workers/primary.js'
-
-const COMMANDS: readonly Command[] = [eventsCommand, policyCommand, kubeconfigCommand]
+import { newPrimary } from './workers/new-primary.js'
 
 /** The whole program. Resolves with the exit code: 0 done, 1 failed while running, 2 bad usage or configuration. */
 async function main(argv: readonly string[]): Promise<number> {
   try {
     const line = parseCommandLine(argv, {
+      flags: PROXY_FLAGS,
       commands: COMMANDS,
       version: packageVersion(),
       columns: process.stdout.columns ?? 0,
-      env: process.env,
-      stderrIsTerminal: process.stderr.isTTY === true,
     })
     switch (line.kind) {
       case 'print':
@@ -35,9 +29,11 @@ async function main(argv: readonly string[]): Promise<number> {
       case 'command':
         return await line.command.run(line.args)
       case 'run': {
-        const log = newLogger(line.options.log.level, line.options.log.format)
+        const stderrIsTerminal = process.stderr.isTTY === true
+        const options = readOptions(line.settings, { env: process.env, stderrIsTerminal })
+        const log = newLogger(options.log)
         for (const warning of line.warnings) log.warn(warning)
-        return await run(line.options, argv, log)
+        return await run(options, argv, log)
       }
     }
   } catch (err) {
@@ -66,13 +62,16 @@ async function run(options: Options, argv: readonly string[], log: Logger): Prom
 }
 
 async function newService(options: Options, argv: readonly string[], log: Logger): Promise<Service> {
-  const redactionKey = randomBytes(32)
-  const sockets = inheritedSockets(process.env, process.pid)
-  const parts = await newProxyParts(options, log, sockets, redactionKey)
-  const { workers } = options
+  const environment = {
+    log,
+    sockets: inheritedSockets(process.env, process.pid),
+    redactionKey: randomBytes(32),
+  }
   const onLost = (): void => void process.kill(process.pid, 'SIGTERM')
-  const proxy: Server =
-    workers === 1 ? new Proxy(parts) : new Primary(parts, { workers, args: argv, redactionKey, onLost })
+  const proxy =
+    options.workers === 1
+      ? await newProxy(options, environment)
+      : await newPrimary(options, environment, { args: argv, onLost })
   return new Service(proxy, new SystemdService(process.env, () => proxy.isHealthy(), log), log)
 }
 

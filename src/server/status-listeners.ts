@@ -3,7 +3,7 @@ import { Registry } from 'prom-client'
 import { healthPages, StatusListener, type HealthCheck, type ListenAddress, type Page } from './health.js'
 import { PING } from './health-checks.js'
 
-export interface StatusOptions {
+export interface StatusListenersOptions {
   /** undefined: not served. */
   readonly healthz?: ListenAddress | undefined
   readonly metricsAddress?: ListenAddress | undefined
@@ -25,14 +25,14 @@ export class StatusListeners {
   #shuttingDown = false
 
   /** @param metrics the metrics in Prometheus' text format */
-  constructor(options: StatusOptions, metrics: () => Promise<string>) {
+  constructor(options: StatusListenersOptions, metrics: () => Promise<string>) {
     const { healthz, metricsAddress } = options
     this.#healthz = healthz && this.#newHealthz(healthz, options)
     this.#metrics = metricsAddress && newMetrics(metricsAddress, metrics)
   }
 
   /** Rejects where an address cannot be bound. */
-  async listen(): Promise<void> {
+  async start(): Promise<void> {
     await this.#healthz?.listen()
     await this.#metrics?.listen()
   }
@@ -42,16 +42,16 @@ export class StatusListeners {
   }
 
   /** From now on /readyz fails. */
-  shuttingDown(): void {
+  retire(): void {
     this.#shuttingDown = true
   }
 
-  close(): void {
+  stop(): void {
     this.#healthz?.close()
     this.#metrics?.close()
   }
 
-  #newHealthz(address: ListenAddress, { readyChecks, log }: StatusOptions): StatusListener {
+  #newHealthz(address: ListenAddress, { readyChecks, log }: StatusListenersOptions): StatusListener {
     const serving: HealthCheck = {
       name: 'shutdown',
       check: () => (this.#shuttingDown ? 'the proxy is shutting down' : undefined),

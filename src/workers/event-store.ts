@@ -1,10 +1,16 @@
 import type { Backend } from '../audit/backend/backend.js'
-import { EncodingBackend } from '../audit/backend/encoding.js'
+import type { EncodedLines } from '../audit/backend/new-audit-backend.js'
 import { Clock } from '../audit/clock.js'
 import type { Event } from '../audit/event.js'
 import { LineArena } from '../audit/line-arena.js'
 import type { AuditMetrics } from '../audit/metrics.js'
 import { newWire, WIRE_VERSION, type Wire, type WireFormat } from './wire.js'
+
+/** Where events go: Delivery. */
+export interface StoredIn {
+  readonly backend: Backend
+  readonly lines: EncodedLines | undefined
+}
 
 /** Where the primary keeps the events of its workers. */
 export class EventStore {
@@ -17,12 +23,11 @@ export class EventStore {
   readonly #clock = new Clock()
   readonly #arena = new LineArena()
 
-  constructor(backend: Backend, metrics: AuditMetrics) {
+  constructor({ backend, lines }: StoredIn, metrics: AuditMetrics) {
     this.#backend = backend
     this.#metrics = metrics
-    const takesLines = backend instanceof EncodingBackend && backend.version === WIRE_VERSION
-    this.#lines = takesLines ? backend.lines : undefined
-    this.format = takesLines ? 'lines' : 'events'
+    this.#lines = lines?.version === WIRE_VERSION ? lines.backend : undefined
+    this.format = this.#lines === undefined ? 'events' : 'lines'
     this.#wire = newWire(this.format)
   }
 

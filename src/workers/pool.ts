@@ -1,6 +1,8 @@
 import cluster from 'node:cluster'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
+import type { Mode } from '../audit/backend/delivery-options.js'
+import type { Front } from '../proxy/request-path.js'
 import { settles } from '../timers.js'
 import { systemTimers, type Timer, type Timers } from '../timers.js'
 import type { EventStore } from './event-store.js'
@@ -13,6 +15,8 @@ export interface PoolOptions {
   /** The command line, which each worker reads for itself. */
   readonly args: readonly string[]
   readonly redactionKey: Buffer
+  /** Of the strictest of the backends. */
+  readonly mode: Mode
   /** --secure-port */
   readonly port: number
   /** A descriptor that listens already, and takes the place of a port. */
@@ -30,7 +34,7 @@ const FIRST_BACKOFF = 500
 const MAX_BACKOFF = 30_000
 
 /** Keeps a number of workers running, which share the secure port. */
-export class WorkerPool {
+export class WorkerPool implements Front {
   readonly #options: PoolOptions
   readonly #timers: Timers
   readonly #workers = new Set<WorkerProcess>()
@@ -41,6 +45,7 @@ export class WorkerPool {
   #port: number
   #stopping = false
   #replaced = 0
+  #address = ''
 
   /** @param onRetired takes the last metrics of a worker that has died */
   constructor(
@@ -57,7 +62,7 @@ export class WorkerPool {
     // Of an inherited socket they take connections themselves: what none has taken at the end is for the next process.
     cluster.schedulingPolicy = options.fd === undefined ? cluster.SCHED_RR : cluster.SCHED_NONE
     cluster.setupPrimary({
-      exec: fileURLToPath(new URL('./main.js', import.meta.url)),
+      exec: fileURLToPath(new URL('../worker-main.js', import.meta.url)),
       args: [...options.args],
       stdio: [
         'ignore',
@@ -71,18 +76,32 @@ export class WorkerPool {
   }
 
   /** Resolves when all workers listen. Rejects with the reason where one cannot, and kills the others. */
-  async start(): Promise<Address> {
+  async start(): Promise<void> {
     const starting = Array.from({ length: this.#options.workers }, () => this.#fork())
     try {
       const [first] = await Promise.all(starting.map((worker) => worker.listening))
       for (const worker of starting) void this.#replace(worker)
-      return first as Address
+      const { address, port } = first as Address
+      this.#address = address
+      this.#port = port
     } catch (err) {
       this.#stopping = true
       for (const worker of starting) worker.kill()
       await Promise.all(starting.map((worker) => worker.ended))
       throw err
     }
+  }
+
+  isHealthy(): Promise<boolean> {
+    return Promise.resolve(this.serving > 0)
+  }
+
+  get address(): string {
+    return this.#address
+  }
+
+  get port(): number {
+    return this.#port
   }
 
   /** How many take requests. */
@@ -106,7 +125,7 @@ export class WorkerPool {
   }
 
   /** Ends all workers; those that are left when `deadline` is aborted are killed. Resolves with their last event. */
-  async shutdown(deadline: AbortSignal): Promise<void> {
+  async drain(deadline: AbortSignal): Promise<void> {
     this.#stopping = true
     for (const backoff of this.#backoffs) backoff.cancel()
     for (const worker of this.#workers) worker.shutdown()
@@ -122,10 +141,11 @@ export class WorkerPool {
   }
 
   #fork(): WorkerProcess {
-    const { workers, redactionKey, fd, store } = this.#options
+    const { workers, redactionKey, mode, fd, store } = this.#options
     const worker = new WorkerProcess(cluster.fork(), store, {
       kind: 'start',
       format: store.format,
+      mode,
       redactionKey: redactionKey.toString('base64'),
       port: this.#port,
       fd,

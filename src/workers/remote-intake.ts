@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { settles } from '../timers.js'
-import type { Mode } from '../audit/backend/options.js'
-import type { PluginErrors } from '../audit/backend/plugin-errors.js'
+import type { Mode } from '../audit/backend/delivery-options.js'
+import type { PluginProblems } from '../audit/backend/plugin-problems.js'
 import type { Event } from '../audit/event.js'
 import { isLastStage, type EventIntake, type RequestEvents } from '../audit/intake.js'
 import type { AuditMetrics } from '../audit/metrics.js'
@@ -15,7 +15,7 @@ export const REMOTE_PLUGIN = 'worker'
 const MAX_PENDING = 64 << 20
 /** Milliseconds that an event waits for others where no request waits for it: all that is lost of a worker that is killed. */
 const GATHER = 10
-/** Numbers have 32 bits. 0 is nobody's. */
+/** Ids and the numbers of requests take four bytes in a frame. After the last one they begin at 1 again: in a frame 0 stands for none. */
 const MAX_NUMBER = 0xffffffff
 
 /**
@@ -26,7 +26,7 @@ export class RemoteIntake implements EventIntake {
   readonly #stream: Duplex
   readonly #wire: Wire
   readonly #mode: Mode
-  readonly #errors: PluginErrors
+  readonly #errors: PluginProblems
   readonly #writer: FrameWriter
   readonly #hideQueue: () => void
   readonly #waiting = new Map<number, (stored: boolean) => void>()
@@ -40,7 +40,7 @@ export class RemoteIntake implements EventIntake {
    * @param wire as the primary reads it
    * @param mode of the strictest of the primary's backends
    */
-  constructor(stream: Duplex, wire: Wire, mode: Mode, errors: PluginErrors, metrics: AuditMetrics) {
+  constructor(stream: Duplex, wire: Wire, mode: Mode, errors: PluginProblems, metrics: AuditMetrics) {
     this.#stream = stream
     this.#wire = wire
     this.#mode = mode

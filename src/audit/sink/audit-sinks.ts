@@ -1,60 +1,70 @@
 import type { Logger } from 'pino'
+import type { ReviewClient } from '../../cluster/reviews.js'
 import type { Reloadable } from '../../live/reloadable.js'
 import { RateLimitedLog } from '../../rate-limited-log.js'
-import type { ReviewClient } from '../../cluster/reviews.js'
 import type { Backend } from '../backend/backend.js'
+import type { DeliveryOptions } from '../backend/delivery-options.js'
 import { EnforcedBackend } from '../backend/enforced.js'
-import type { AuditWebhookOptions } from '../backend/options.js'
 import { union } from '../backend/union.js'
 import type { AuditMetrics } from '../metrics.js'
 import type { Evaluator } from '../policy/evaluate.js'
 import { ClusterSinks } from './cluster-sinks.js'
 import { SinkDirectory } from './directory.js'
 import { DynamicBackend } from './dynamic.js'
+import type { SinkOptions } from './options.js'
 import { newSinkBackend } from './sink-backend.js'
 import { SinkPolicy } from './sink-policy.js'
+import { SinkSet } from './sink-set.js'
 
-export interface AuditSinkOptions {
-  /** Empty: none. */
-  readonly directory: string
-  /** Whether sinks are read from the cluster. */
-  readonly fromCluster: boolean
-  readonly webhook: AuditWebhookOptions
-}
-
-export interface AuditSinkDeps {
-  readonly policy: Evaluator
-  /** undefined: there are only sinks. */
-  readonly backend: Backend | undefined
-  /** The proxy's own connection to the cluster. */
-  readonly cluster: ReviewClient
-  readonly metrics: AuditMetrics
-  readonly log: Logger
-}
-
-/** Dynamic sinks on top of a policy and of the backends that the flags name. */
+/** The AuditSinks that a directory and the cluster have, kept as they are there. */
 export class AuditSinks {
-  /** In place of the policy. */
-  readonly policy: Evaluator
-  /** In place of the backend. */
-  readonly backend: Backend
   readonly reloadables: readonly Reloadable[]
+  readonly #set: SinkSet
   readonly #cluster: ClusterSinks | undefined
 
-  /** @throws ConfigError where a manifest in the directory cannot be used */
-  constructor({ directory, fromCluster, webhook }: AuditSinkOptions, deps: AuditSinkDeps) {
-    const { metrics, log } = deps
+  /**
+   * @param cluster the proxy's own connection to it
+   * @throws ConfigError where a manifest in the directory cannot be used
+   */
+  constructor({ directory, fromCluster }: SinkOptions, cluster: ReviewClient, log: Logger) {
+    this.#set = new SinkSet(log)
+    this.reloadables = directory === undefined ? [] : [new SinkDirectory(directory, this.#set)]
+    this.#cluster = fromCluster ? new ClusterSinks(cluster, this.#set, log) : undefined
+  }
+
+  /** Begins to follow the cluster. */
+  start(): void {
+    this.#cluster?.start()
+  }
+
+  /** The sinks of now stay; no others come. */
+  async retire(): Promise<void> {
+    await this.#cluster?.close()
+  }
+
+  /** The policy, and on top of it what the sinks ask for. */
+  over(policy: Evaluator): Evaluator {
+    const raised = new SinkPolicy(policy)
+    this.#set.subscribe((sinks) => raised.setDemands([...sinks.values()]))
+    return raised
+  }
+
+  /**
+   * The backend, which has of events what the policy alone says, and beside it the sinks.
+   * @param backend undefined: there are only sinks
+   * @param webhook --audit-webhook-*: the version of events, their buffer and batches, their truncation
+   */
+  beside(
+    backend: Backend | undefined,
+    { webhook, metrics, log }: { webhook: DeliveryOptions; metrics: AuditMetrics; log: Logger },
+  ): Backend {
     const problems = new RateLimitedLog(log)
-    const policy = new SinkPolicy(deps.policy)
-    const dynamic = new DynamicBackend(
-      (sink) => newSinkBackend(sink, { webhook, metrics, problems }),
-      (sinks) => policy.setDemands(sinks),
-      log,
+    const dynamic = new DynamicBackend(this.#set, (sink) =>
+      newSinkBackend(sink, { webhook, metrics, problems }),
     )
-    this.policy = policy
-    const known = deps.backend && new EnforcedBackend(deps.backend, ({ byPolicy }) => byPolicy)
+    const known = backend && new EnforcedBackend(backend, ({ byPolicy }) => byPolicy)
     const all = known === undefined ? dynamic : union([known, dynamic])
-    this.backend = {
+    return {
       name: all.name,
       processEvents: (events) => all.processEvents(events),
       async shutdown(deadline) {
@@ -62,16 +72,5 @@ export class AuditSinks {
         problems.close()
       },
     }
-    this.reloadables = directory === '' ? [] : [new SinkDirectory(directory, dynamic)]
-    this.#cluster = fromCluster ? new ClusterSinks(deps.cluster, dynamic, log) : undefined
-  }
-
-  start(): void {
-    this.#cluster?.start()
-  }
-
-  /** The sinks of now stay; no others come. */
-  async close(): Promise<void> {
-    await this.#cluster?.close()
   }
 }

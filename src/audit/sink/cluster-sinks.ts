@@ -4,7 +4,7 @@ import { errorMessage } from '../../errors.js'
 import { systemTimers, type Timers } from '../../timers.js'
 import type { ReviewClient } from '../../cluster/reviews.js'
 import { parseAuditSink, type AuditSink } from './audit-sink.js'
-import type { DynamicBackend } from './dynamic.js'
+import type { SinkSet } from './sink-set.js'
 
 const SOURCE = 'audit-dynamic-configuration'
 const PATH = '/apis/auditregistration.k8s.io/v1alpha1/auditsinks'
@@ -34,7 +34,7 @@ class Absent extends Error {}
  */
 export class ClusterSinks {
   readonly #client: ReviewClient
-  readonly #backend: DynamicBackend
+  readonly #set: SinkSet
   readonly #log: Logger
   readonly #timers: Timers
   readonly #stop = new AbortController()
@@ -42,9 +42,9 @@ export class ClusterSinks {
   #problem: string | undefined
 
   /** @param client with the proxy's own credentials */
-  constructor(client: ReviewClient, backend: DynamicBackend, log: Logger, timers: Timers = systemTimers) {
+  constructor(client: ReviewClient, set: SinkSet, log: Logger, timers: Timers = systemTimers) {
     this.#client = client
-    this.#backend = backend
+    this.#set = set
     this.#log = log
     this.#timers = timers
   }
@@ -73,7 +73,7 @@ export class ClusterSinks {
         if (signal.aborted) return
         if (err instanceof Outdated) await this.#sleep(FAILED_WAIT.first)
         else if (err instanceof Absent) {
-          this.#backend.setAll(SOURCE, [])
+          this.#set.setAll(SOURCE, [])
           this.#say('the cluster has no resource auditsinks.auditregistration.k8s.io')
           await this.#sleep(absent)
           absent = Math.min(absent * 2, ABSENT_WAIT.most)
@@ -108,7 +108,7 @@ export class ClusterSinks {
       if (sink !== undefined) sinks.push(sink)
       else unusable.push(String(item.metadata?.name))
     }
-    this.#backend.setAll(SOURCE, sinks, unusable)
+    this.#set.setAll(SOURCE, sinks, unusable)
     return list.metadata?.resourceVersion ?? '0'
   }
 
@@ -140,11 +140,11 @@ export class ClusterSinks {
       case 'ADDED':
       case 'MODIFIED': {
         const sink = this.#parse(object)
-        if (sink !== undefined) this.#backend.set(SOURCE, sink)
+        if (sink !== undefined) this.#set.set(SOURCE, sink)
         break
       }
       case 'DELETED':
-        this.#backend.delete(SOURCE, String(object.metadata?.name))
+        this.#set.delete(SOURCE, String(object.metadata?.name))
         break
       case 'BOOKMARK':
         break

@@ -4,7 +4,7 @@ import { ConfigError, errorMessage } from '../../errors.js'
 import type { Reloadable } from '../../live/reloadable.js'
 import { fileProblem, readConfigFile } from '../../config-files.js'
 import { checkNames, parseAuditSink, type AuditSink } from './audit-sink.js'
-import type { DynamicBackend } from './dynamic.js'
+import type { SinkSet } from './sink-set.js'
 
 const FLAG = 'audit-sink-directory'
 const MANIFEST = /^[^.].*\.(ya?ml|json)$/
@@ -16,14 +16,14 @@ const MANIFEST = /^[^.].*\.(ya?ml|json)$/
 export class SinkDirectory implements Reloadable {
   readonly name = FLAG
   readonly #directory: string
-  readonly #backend: DynamicBackend
+  readonly #set: SinkSet
   /** By file. */
   #sinks = new Map<string, AuditSink>()
 
   /** @throws ConfigError where even one file cannot be used */
-  constructor(directory: string, backend: DynamicBackend) {
+  constructor(directory: string, set: SinkSet) {
     this.#directory = directory
-    this.#backend = backend
+    this.#set = set
     this.reload()
   }
 
@@ -45,7 +45,7 @@ export class SinkDirectory implements Reloadable {
       }
     }
     checkNames([...sinks].map(([where, sink]) => ({ where, sink })))
-    this.#backend.setAll(FLAG, [...sinks.values()])
+    this.#set.setAll(FLAG, [...sinks.values()])
     this.#sinks = sinks
     if (problems.length > 0) throw new ConfigError(problems.join('; '))
   }

@@ -5,8 +5,8 @@ import type { RateLimitedLog } from '../../rate-limited-log.js'
 import type { Backend } from '../backend/backend.js'
 import { BUFFERED_PLUGIN, BufferedBackend, estimateBytes } from '../backend/buffered.js'
 import { EnforcedBackend } from '../backend/enforced.js'
-import type { AuditWebhookOptions } from '../backend/options.js'
-import { PluginErrors } from '../backend/plugin-errors.js'
+import type { DeliveryOptions } from '../backend/delivery-options.js'
+import { PluginProblems } from '../backend/plugin-problems.js'
 import { TRUNCATE_PLUGIN, TruncateBackend } from '../backend/truncate.js'
 import { WebhookClient } from '../backend/webhook/webhook-client.js'
 import { WEBHOOK_PLUGIN } from '../backend/webhook/webhook-delivery.js'
@@ -18,7 +18,7 @@ import type { AuditSink } from './audit-sink.js'
 
 export interface SinkDeps {
   /** --audit-webhook-*: the version of events, their buffer and batches, their truncation. */
-  readonly webhook: Pick<AuditWebhookOptions, 'version' | 'batch' | 'truncate'>
+  readonly webhook: DeliveryOptions
   readonly metrics: AuditMetrics
   readonly problems: RateLimitedLog
 }
@@ -36,7 +36,7 @@ const CONNECTIONS = 4
 export function newSinkBackend(sink: AuditSink, { webhook, metrics, problems }: SinkDeps): Backend {
   const plugin = `dynamic:${sink.name}`
   const encode = newLineEncoder(webhook.version)
-  const errors = (of: string) => new PluginErrors(of, metrics, problems, plugin)
+  const errors = (of: string) => new PluginProblems(of, metrics, problems, plugin)
   const client = new WebhookClient(connectionTo(sink), { connections: CONNECTIONS })
   const deps = { client, encode, problems: errors(WEBHOOK_PLUGIN), metrics }
   let backend = newWebhookBackend({ initialBackoff: RETRY_BACKOFF }, deps)

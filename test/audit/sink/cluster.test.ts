@@ -4,13 +4,12 @@ import type { AddressInfo } from 'node:net'
 import { Pool } from 'undici'
 import t, { type Test } from 'tap'
 import { ClusterSinks } from '../../../src/audit/sink/cluster-sinks.js'
-import { DynamicBackend } from '../../../src/audit/sink/dynamic.js'
+import { SinkSet } from '../../../src/audit/sink/sink-set.js'
 import { systemTimers, type Timers } from '../../../src/timers.js'
 import { ManualTimers } from '../../support/audit.js'
 import { sinkManifest } from '../../support/audit-sink.js'
 import { memoryLog } from '../../support/log.js'
 import { Watch } from '../../support/watch.js'
-import { never } from '../../support/webhook.js'
 
 const object = (name: string, resourceVersion: string, stages = ['ResponseComplete']) => {
   const sink = JSON.parse(sinkManifest(name, 'https://audit.app', { policy: { stages } })) as {
@@ -35,14 +34,11 @@ async function start(
   const dispatcher = new Pool(origin)
   const { log, lines } = memoryLog()
   const known: { names: string[] } = { names: [] }
-  const backend = new DynamicBackend(
-    ({ name }) => ({ name, processEvents: () => true, shutdown: () => Promise.resolve() }),
-    (sinks) => {
-      known.names = sinks.map(({ name }) => name).sort()
-      changes.changed()
-    },
-    log,
-  )
+  const set = new SinkSet(log)
+  set.subscribe((sinks) => {
+    known.names = [...sinks.values()].map(({ name }) => name).sort()
+    changes.changed()
+  })
   const client = {
     connections: {
       dispatcher,
@@ -53,10 +49,9 @@ async function start(
     authorization: () => Promise.resolve(undefined),
     invalidate: () => undefined,
   }
-  const sinks = new ClusterSinks(client, backend, log, timers)
+  const sinks = new ClusterSinks(client, set, log, timers)
   t.teardown(async () => {
     await sinks.close()
-    await backend.shutdown(never)
     await dispatcher.destroy()
     server.close()
   })

@@ -1,0 +1,54 @@
+import { randomBytes } from 'node:crypto'
+import type { Logger } from 'pino'
+import { Registry } from 'prom-client'
+import { LocalIntake } from '../audit/backend/local-intake.js'
+import { AuditMetrics } from '../audit/metrics.js'
+import type { ProxyOptions } from './options.js'
+import { Configuration } from './configuration.js'
+import { Delivery } from './delivery.js'
+import { Proxy, type Opened, type ProxyEnvironment } from './proxy.js'
+import { RequestPath } from './request-path.js'
+
+/** How much of --shutdown-timeout requests may take. */
+const DRAIN_SHARE = 0.75
+
+/**
+ * The proxy that the options describe, in this process alone, ready to start.
+ * @throws ConfigError
+ */
+export async function newProxy(options: ProxyOptions, environment: ProxyEnvironment): Promise<Proxy> {
+  const opened = await openProxy(options, environment)
+  const { configuration, delivery, registry, sockets } = opened
+  const front = new RequestPath(options, {
+    ...opened,
+    configuration,
+    intake: new LocalIntake(delivery.backend),
+    processes: 1,
+    socket: { fd: sockets.secure },
+  })
+  const metricsText = () => registry.metrics()
+  return new Proxy(options, opened, { front, readyChecks: [], metricsText, drainShare: DRAIN_SHARE })
+}
+
+/**
+ * Reads all files that the options name, and opens the backends.
+ * @throws ConfigError; then nothing is left open
+ */
+export async function openProxy(options: ProxyOptions, environment: ProxyEnvironment): Promise<Opened> {
+  const { log } = environment
+  const registry = new Registry()
+  const metrics = new AuditMetrics(registry)
+  const configuration = await Configuration.read(options, registry, log)
+  try {
+    const delivery = await Delivery.open(options, configuration, metrics, log)
+    return { ...environment, registry, metrics, configuration, delivery }
+  } catch (err) {
+    await configuration.stop()
+    throw err
+  }
+}
+
+/** A process that nobody has started with more than a command line. */
+export function plainEnvironment(log: Logger): ProxyEnvironment {
+  return { log, sockets: {}, redactionKey: randomBytes(32) }
+}

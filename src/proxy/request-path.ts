@@ -1,0 +1,91 @@
+import type { Logger } from 'pino'
+import { newCaptures } from '../audit/capture/new-captures.js'
+import { Clock } from '../audit/clock.js'
+import type { EventIntake } from '../audit/intake.js'
+import type { AuditMetrics } from '../audit/metrics.js'
+import type { RequestPathOptions } from './options.js'
+import { IdentityHeaders } from '../request/identity-headers.js'
+import { RequestHandler } from '../server/handler.js'
+import { InFlight } from '../server/in-flight.js'
+import { Listener } from '../server/listener.js'
+import type { Configuration } from './configuration.js'
+import type { Part } from './part.js'
+
+export interface RequestPathDependencies {
+  readonly configuration: Configuration
+  readonly intake: EventIntake
+  readonly metrics: AuditMetrics
+  readonly log: Logger
+  readonly redactionKey: Buffer
+  /** How many processes like this one share the port and what the flags allow. */
+  readonly processes: number
+  /** What takes the place of --bind-address and --secure-port: a descriptor that listens already, or a port that was found. */
+  readonly socket: { readonly fd?: number | undefined; readonly port?: number | undefined }
+}
+
+/** What takes requests: this process, or others that it has. */
+export interface Front extends Part {
+  /** Whether the secure port takes connections, for a watchdog. */
+  isHealthy(): Promise<boolean>
+  /** The IP address of the secure port. */
+  readonly address: string
+  /** The secure port. */
+  readonly port: number
+}
+
+/** The way of requests, from the secure port to the upstream, and of their events as far as the intake. */
+export class RequestPath implements Front {
+  readonly #inFlight = new InFlight()
+  readonly #listener: Listener
+
+  constructor(options: RequestPathOptions, dependencies: RequestPathDependencies) {
+    const { configuration, intake, metrics, log, socket } = dependencies
+    const { policy, sinks, tls } = configuration
+    const { upstream, reviews } = configuration.upstream
+    const clock = new Clock()
+    const handler = new RequestHandler({
+      authenticator: configuration.authentication.authenticator,
+      identityHeaders: new IdentityHeaders(options.authentication.requestHeader.headers),
+      policy: sinks?.over(policy) ?? policy,
+      recorder: { intake, now: () => clock.now(), observeEvent: () => metrics.observeEvent() },
+      captures: newCaptures(options.capture, dependencies),
+      upstream,
+      reviews,
+      inFlight: this.#inFlight,
+      log,
+      observeLevel: (level) => metrics.observeLevel(level),
+      observeRejected: () => metrics.observeRejected(),
+    })
+    const { bindAddress, port, minVersion, ciphers } = options.serving
+    this.#listener = new Listener(
+      { bindAddress, minVersion, ciphers, fd: socket.fd, port: socket.port ?? port, ...tls.material },
+      handler.handle,
+    )
+    tls.onChange((material) => this.#listener.setMaterial(material))
+  }
+
+  start(): Promise<void> {
+    return this.#listener.listen()
+  }
+
+  isHealthy(): Promise<boolean> {
+    return this.#listener.acceptsConnections()
+  }
+
+  get address(): string {
+    return this.#listener.address
+  }
+
+  get port(): number {
+    return this.#listener.port
+  }
+
+  /** Ends what is long-running and finishes the rest. */
+  async drain(deadline: AbortSignal): Promise<void> {
+    this.#listener.stopAccepting()
+    await this.#inFlight.drain(deadline)
+    await this.#listener.closeIdle(deadline)
+    await this.#inFlight.drain(deadline)
+    await this.#listener.close()
+  }
+}

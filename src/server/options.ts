@@ -1,0 +1,100 @@
+import { createSecureContext, type SecureVersion } from 'node:tls'
+import { readCertificateFiles, type CertificateFiles } from '../certificate-files.js'
+import { unsetOrOneOf } from '../cli/checks.js'
+import { FlagValues } from '../cli/flag-values.js'
+import type { Flag, Settings } from '../cli/flag.js'
+import { ConfigError, errorMessage } from '../errors.js'
+import { CIPHER_SUITES, opensslCiphers, TLS_VERSIONS } from './tls-options.js'
+
+/** The secure port. */
+export interface ServingOptions extends CertificateFiles {
+  readonly bindAddress: string
+  /** 0: a free one. */
+  readonly port: number
+  readonly minVersion: SecureVersion
+  /** OpenSSL's list; undefined: Node.js's. */
+  readonly ciphers: string | undefined
+}
+
+const GROUP = 'Secure serving'
+
+/** k8s.io/apiserver/pkg/server/options/serving.go SecureServingOptions. */
+export const SERVING_FLAGS = [
+  {
+    name: 'bind-address',
+    type: 'ip',
+    default: '0.0.0.0',
+    group: GROUP,
+    help: 'IP address to listen on for --secure-port. 0.0.0.0 or :: means all interfaces.',
+  },
+  {
+    name: 'secure-port',
+    type: 'int',
+    default: 6443,
+    group: GROUP,
+    validate: (value: number) => (value >= 0 && value <= 65535 ? undefined : 'a port from 0 to 65535'),
+    help: 'Port to serve HTTPS on. 0 takes a free one.',
+  },
+  {
+    name: 'tls-cert-file',
+    type: 'string',
+    default: '',
+    group: GROUP,
+    help: 'PEM file with the serving certificate, followed by its intermediate certificates.',
+  },
+  {
+    name: 'tls-private-key-file',
+    type: 'string',
+    default: '',
+    group: GROUP,
+    help: 'PEM file with the private key of --tls-cert-file.',
+  },
+  {
+    name: 'tls-min-version',
+    type: 'string',
+    default: '',
+    group: GROUP,
+    validate: unsetOrOneOf(Object.keys(TLS_VERSIONS)),
+    help: `Lowest TLS version to accept; VersionTLS12 where it is not set. Possible values: ${Object.keys(TLS_VERSIONS).join(', ')}`,
+  },
+  {
+    name: 'tls-cipher-suites',
+    type: 'strings',
+    default: [],
+    group: GROUP,
+    validate(value: readonly string[]) {
+      const unknown = value.filter((suite) => !CIPHER_SUITES.includes(suite))
+      return unknown.length === 0 ? undefined : `only some of ${CIPHER_SUITES.join(', ')}`
+    },
+    help: `Cipher suites to accept, separated by commas; those of Node.js where it is not set. Those of TLS 1.3 are always accepted. Possible values: ${CIPHER_SUITES.join(', ')}`,
+  },
+] as const satisfies readonly Flag[]
+
+/** @throws ConfigError */
+export function readServingOptions(settings: Settings): ServingOptions {
+  const values = new FlagValues(SERVING_FLAGS, settings)
+  const files = readCertificateFiles(values, 'tls-cert-file', 'tls-private-key-file')
+  if (files === undefined) {
+    throw new ConfigError(
+      '--tls-cert-file and --tls-private-key-file are not set, expected a serving certificate',
+    )
+  }
+  const minVersion = TLS_VERSIONS[values.get('tls-min-version')] ?? 'TLSv1.2'
+  const ciphers = opensslCiphers(values.get('tls-cipher-suites'))
+  if (ciphers !== undefined) {
+    try {
+      createSecureContext({ ciphers, minVersion })
+    } catch (err) {
+      throw new ConfigError(
+        `${values.where('tls-cipher-suites')}: OpenSSL does not take them: ${errorMessage(err)}`,
+      )
+    }
+  }
+  return {
+    ...files,
+    bindAddress: values.get('bind-address'),
+    port: values.get('secure-port'),
+    minVersion,
+    ciphers,
+  }
+}

@@ -1,0 +1,98 @@
+import type { Duplex } from 'node:stream'
+import type { Logger } from 'pino'
+import { Registry } from 'prom-client'
+import { PluginProblems } from '../audit/backend/plugin-problems.js'
+import { AuditMetrics } from '../audit/metrics.js'
+import type { RequestPathOptions } from '../proxy/options.js'
+import { Configuration } from '../proxy/configuration.js'
+import { LifeCycle } from '../proxy/life-cycle.js'
+import { RequestPath } from '../proxy/request-path.js'
+import { RateLimitedLog } from '../rate-limited-log.js'
+import type { MetricsReport, Start } from './messages.js'
+import { REMOTE_PLUGIN, RemoteIntake } from './remote-intake.js'
+import { newWire } from './wire.js'
+
+/** How much of --shutdown-timeout requests may take. */
+const DRAIN_SHARE = 0.75
+
+/** A worker: a path of requests, whose events go to the primary, which has all the rest. */
+export class Worker {
+  readonly #configuration: Configuration
+  readonly #registry: Registry
+  readonly #path: RequestPath
+  readonly #lifeCycle: LifeCycle
+
+  /**
+   * Resolves when it listens.
+   * @param start what the primary said
+   * @param stream for the events
+   * @throws ConfigError
+   */
+  static async start(
+    options: RequestPathOptions,
+    start: Start,
+    stream: Duplex,
+    log: Logger,
+  ): Promise<Worker> {
+    const registry = new Registry()
+    const worker = new Worker(options, start, stream, {
+      registry,
+      configuration: await Configuration.read(options, registry, log),
+      log,
+    })
+    await worker.#lifeCycle.start()
+    return worker
+  }
+
+  private constructor(
+    options: RequestPathOptions,
+    start: Start,
+    stream: Duplex,
+    { registry, configuration, log }: { registry: Registry; configuration: Configuration; log: Logger },
+  ) {
+    const metrics = new AuditMetrics(registry)
+    const problems = new RateLimitedLog(log)
+    const errors = new PluginProblems(REMOTE_PLUGIN, metrics, problems)
+    const intake = new RemoteIntake(stream, newWire(start.format), start.mode, errors, metrics)
+    this.#configuration = configuration
+    this.#registry = registry
+    this.#path = new RequestPath(options, {
+      configuration,
+      intake,
+      metrics,
+      log,
+      redactionKey: Buffer.from(start.redactionKey, 'base64'),
+      processes: start.workers,
+      // node:cluster asks the primary to listen, which knows the descriptor by this number.
+      socket: { fd: start.fd, port: start.port },
+    })
+    const toPrimary = {
+      flush: (deadline: AbortSignal) => intake.shutdown(deadline),
+      stop: () => problems.close(),
+    }
+    // The primary has waited before it says that this is the end.
+    const shutdown = { delayDuration: 0, timeout: options.shutdown.timeout }
+    this.#lifeCycle = new LifeCycle([this.#path, configuration, toPrimary], shutdown, DRAIN_SHARE, log)
+  }
+
+  get address(): string {
+    return this.#path.address
+  }
+
+  get port(): number {
+    return this.#path.port
+  }
+
+  /** Reads the files of this flag again. Never rejects. */
+  reload(name: string): Promise<void> {
+    return this.#configuration.reloader.reload(name)
+  }
+
+  metrics(): Promise<MetricsReport> {
+    return this.#registry.getMetricsAsJSON()
+  }
+
+  shutdown(): Promise<void> {
+    return this.#lifeCycle.shutdown()
+  }
+}

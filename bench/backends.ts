@@ -15,10 +15,12 @@ import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import type { Backend } from '../src/audit/backend/backend.js'
 import { newAuditBackend } from '../src/audit/backend/new-audit-backend.js'
-import { defaultAuditBackendOptions, type AuditBackendOptions } from '../src/audit/backend/options.js'
+import { DeliveryHealth } from '../src/audit/backend/delivery-health.js'
+import { configureBackends } from '../src/audit/backend/registry.js'
 import { newEventEncoder } from '../src/audit/encode.js'
 import type { Event } from '../src/audit/event.js'
 import { AuditMetrics } from '../src/audit/metrics.js'
+import { settingsOf } from '../test/support/flags.js'
 import { writeKubeconfigFile } from '../test/support/kubeconfig.js'
 
 const MB = 2 ** 20
@@ -77,21 +79,15 @@ async function measure(
   return { sent, seconds: (performance.now() - start) / 1000 }
 }
 
-async function row(
-  name: string,
-  size: number,
-  concurrency: number,
-  change: (o: AuditBackendOptions) => void,
-) {
-  const options = defaultAuditBackendOptions()
-  options.log.maxsize = 1000
-  change(options)
+async function row(name: string, size: number, concurrency: number, flags: readonly string[]) {
   const registry = new Registry()
   const deps = {
     log: pino({ level: 'silent' }),
     metrics: new AuditMetrics(registry),
+    health: () => new DeliveryHealth(0),
+    onReloadable: () => {},
   }
-  const backend = await newAuditBackend(options, deps)
+  const backend = await newAuditBackend(configureBackends(settingsOf(flags)), deps)
   if (backend === undefined) throw new Error(`${name}: no backend`)
   const { sent, seconds } = await measure(backend, eventOfSize(size), concurrency)
   const { values } = await registry.getSingleMetric('kube_audit_proxy_audit_dropped_events_total')!.get()
@@ -111,20 +107,11 @@ async function row(
 }
 
 const path = join(directory, 'audit.log')
-const log = (o: AuditBackendOptions) => void (o.log.path = path)
-const batch = (o: AuditBackendOptions) => void Object.assign(o.log, { path, mode: 'batch' })
-const truncate = (o: AuditBackendOptions) => {
-  log(o)
-  o.log.truncate.enabled = true
-}
-const webhook = (o: AuditBackendOptions) => {
-  o.webhook.configFile = configFile
-  o.webhook.batch.throttleEnable = false
-}
-const both = (o: AuditBackendOptions) => {
-  log(o)
-  webhook(o)
-}
+const log = [`--audit-log-path=${path}`, '--audit-log-maxsize=1000']
+const batch = [...log, '--audit-log-mode=batch']
+const truncate = [...log, '--audit-log-truncate-enabled']
+const webhook = [`--audit-webhook-config-file=${configFile}`, '--audit-webhook-batch-throttle-enable=false']
+const both = [...log, ...webhook]
 
 const rows = []
 try {

@@ -1,5 +1,5 @@
 import pino, { type Logger } from 'pino'
-import type { LogFormat, LogLevel } from './cli/flags.js'
+import type { LogOptions } from './log-options.js'
 
 /** Fields that could carry a credential, should an object with headers ever reach a log line. */
 const REDACTED = [
@@ -12,7 +12,7 @@ const REDACTED = [
 ]
 
 /** The proxy's own log, on standard error, which is written synchronously so that the last words of a crash are in it. */
-export function newLogger(level: LogLevel, format: LogFormat): Logger {
+export function newLogger({ level, format }: LogOptions): Logger {
   const destination =
     format === 'json'
       ? pino.destination({ dest: 2, sync: true })

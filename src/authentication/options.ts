@@ -1,11 +1,20 @@
-import type { OIDCIssuer } from './authentication-config.js'
+import { noneEmpty, notNegative } from '../cli/checks.js'
+import { FlagValues } from '../cli/flag-values.js'
+import type { Flag, Settings } from '../cli/flag.js'
+import { readConfigFile } from '../config-files.js'
 import { ConfigError } from '../errors.js'
 import { parseCertificates } from '../pem.js'
-import { readConfigFile } from '../config-files.js'
-import { shownURL } from '../url-text.js'
-import type { IdentityHeaderNames } from '../request/identity-headers.js'
-import type { Values } from '../cli/flag-values.js'
-import type { FlagName } from '../cli/flags.js'
+import { OIDC_FLAGS, readOIDCOptions, type OIDCOptions } from './oidc-options.js'
+import {
+  readRequestHeaderOptions,
+  REQUEST_HEADER_FLAGS,
+  type RequestHeaderOptions,
+} from './request-header-options.js'
+import {
+  readServiceAccountOptions,
+  SERVICE_ACCOUNT_FLAGS,
+  type ServiceAccountOptions,
+} from './service-account-options.js'
 
 /** What the authentication flags say, checked against each other. The files are read by who uses them. */
 export interface AuthenticationOptions {
@@ -14,153 +23,117 @@ export interface AuthenticationOptions {
   readonly clientCAFile: string | undefined
   readonly clientCACRLFiles: readonly string[]
   readonly clientCertificateCredentialID: boolean
-  readonly requestHeader: {
-    /** undefined: nobody may assert identities. */
-    readonly clientCAFile: string | undefined
-    readonly allowedNames: readonly string[]
-    readonly headers: IdentityHeaderNames
-  }
+  readonly requestHeader: RequestHeaderOptions
   readonly tokenAuthFile: string | undefined
-  readonly serviceAccounts: {
-    readonly keyFiles: readonly string[]
-    readonly issuers: readonly string[]
-    readonly audiences: readonly string[]
-  }
-  /** The issuer of the --oidc-* flags, and the file with its authorities. */
-  readonly oidc: { readonly issuer: OIDCIssuer; readonly caFile: string | undefined } | undefined
+  readonly serviceAccounts: ServiceAccountOptions
+  readonly oidc: OIDCOptions | undefined
+  /** --authentication-config */
   readonly configFile: string | undefined
-  /** undefined: upstream.kubeconfig. */
+  /** --authentication-kubeconfig; undefined: as --kubeconfig. */
   readonly kubeconfig: string | undefined
+  /** Milliseconds. */
   readonly tokenWebhookCacheTTL: number
 }
 
+const GROUP = 'Authentication'
+
+const OWN_FLAGS = [
+  {
+    name: 'anonymous-auth',
+    type: 'bool',
+    default: true,
+    group: GROUP,
+    help: 'Accept requests without credentials, as the user system:anonymous of the group system:unauthenticated.',
+  },
+  {
+    name: 'authentication-config',
+    type: 'string',
+    default: '',
+    group: GROUP,
+    help: 'File with an AuthenticationConfiguration of apiserver.config.k8s.io: OpenID Connect issuers, and who may come without credentials. Not together with --oidc-*. CEL expressions are refused.',
+  },
+  {
+    name: 'authentication-kubeconfig',
+    type: 'string',
+    default: '',
+    group: GROUP,
+    help: 'Kubeconfig of a kube-apiserver that may create TokenReviews, which verify bearer tokens. Where it is not set, --kubeconfig is used.',
+  },
+  {
+    name: 'authentication-token-webhook-cache-ttl',
+    type: 'duration',
+    default: 10_000,
+    group: GROUP,
+    validate: notNegative,
+    help: 'How long the answer to a TokenReview is used again.',
+  },
+  {
+    name: 'client-ca-crl-file',
+    type: 'stringArray',
+    default: [],
+    group: GROUP,
+    validate: noneEmpty,
+    help: 'PEM file with revocation lists of the authorities in --client-ca-file and --requestheader-client-ca-file. May be given several times. Once a list has expired, no certificate of its authority is accepted; authorities without a list are not checked.',
+  },
+  {
+    name: 'client-ca-file',
+    type: 'string',
+    default: '',
+    group: GROUP,
+    help: 'PEM file with the authorities whose client certificates are accepted. The common name is the user, the organizations are the groups.',
+  },
+  {
+    name: 'client-certificate-credential-id',
+    type: 'bool',
+    default: false,
+    group: GROUP,
+    help: 'Report client certificates in the extra authentication.kubernetes.io/credential-id of their users, as kube-apiserver does since 1.32. It goes upstream as well.',
+  },
+  {
+    name: 'token-auth-file',
+    type: 'string',
+    default: '',
+    group: GROUP,
+    help: 'CSV file with the static tokens that kube-apiserver has: token, user name, user uid, and optionally groups in quotes.',
+  },
+] as const satisfies readonly Flag[]
+
+/** kube-apiserver's flags for who a request is from, as far as they concern a proxy. */
+export const AUTHENTICATION_FLAGS: readonly Flag[] = [
+  ...OWN_FLAGS,
+  ...OIDC_FLAGS,
+  ...REQUEST_HEADER_FLAGS,
+  ...SERVICE_ACCOUNT_FLAGS,
+]
+
 /** @throws ConfigError */
-export function authenticationOptions(values: Values): AuthenticationOptions {
+export function readAuthenticationOptions(settings: Settings): AuthenticationOptions {
+  const values = new FlagValues(OWN_FLAGS, settings)
   const clientCAFile = values.text('client-ca-file')
   if (clientCAFile !== undefined) {
     const where = values.where('client-ca-file')
     parseCertificates(readConfigFile(clientCAFile, where), `${where}: ${clientCAFile}`)
   }
-  const options: AuthenticationOptions = {
+  const requestHeader = readRequestHeaderOptions(settings)
+  const oidc = readOIDCOptions(settings)
+  const configFile = values.text('authentication-config')
+  if (requestHeader.clientCAFile === undefined) values.needs('client-ca-crl-file', 'client-ca-file')
+  values.needs('client-certificate-credential-id', 'client-ca-file')
+  if (oidc !== undefined && configFile !== undefined)
+    throw new ConfigError(
+      `${values.where('authentication-config')} is set, expected no --oidc-issuer-url then`,
+    )
+  return {
     anonymousAuth: values.isSet('anonymous-auth') ? values.get('anonymous-auth') : undefined,
     clientCAFile,
     clientCACRLFiles: values.get('client-ca-crl-file'),
     clientCertificateCredentialID: values.get('client-certificate-credential-id'),
-    requestHeader: {
-      clientCAFile: values.text('requestheader-client-ca-file'),
-      allowedNames: values.get('requestheader-allowed-names'),
-      headers: {
-        username: lowerCase(values.get('requestheader-username-headers')),
-        uid: lowerCase(values.get('requestheader-uid-headers')),
-        group: lowerCase(values.get('requestheader-group-headers')),
-        extraPrefix: lowerCase(values.get('requestheader-extra-headers-prefix')),
-      },
-    },
+    requestHeader,
     tokenAuthFile: values.text('token-auth-file'),
-    serviceAccounts: serviceAccountOptions(values),
-    oidc: oidcOptions(values),
-    configFile: values.text('authentication-config'),
+    serviceAccounts: readServiceAccountOptions(settings),
+    oidc,
+    configFile,
     kubeconfig: values.text('authentication-kubeconfig'),
     tokenWebhookCacheTTL: values.get('authentication-token-webhook-cache-ttl'),
   }
-  const hasCA = clientCAFile !== undefined || options.requestHeader.clientCAFile !== undefined
-  if (options.requestHeader.clientCAFile === undefined)
-    needs(values, 'requestheader-allowed-names', 'requestheader-client-ca-file')
-  if (!hasCA) needs(values, 'client-ca-crl-file', 'client-ca-file')
-  if (clientCAFile === undefined) needs(values, 'client-certificate-credential-id', 'client-ca-file')
-  return options
-}
-
-/** @throws ConfigError where a flag is set that says nothing without the other */
-function needs(values: Values, name: FlagName, other: FlagName): void {
-  const value = values.get(name)
-  const empty = value === '' || value === false || (Array.isArray(value) && value.length === 0)
-  if (!values.isSet(name) || empty) return
-  throw new ConfigError(`${values.where(name)} is set, expected --${other} as well`)
-}
-
-function serviceAccountOptions(values: Values): AuthenticationOptions['serviceAccounts'] {
-  const keyFiles = values.get('service-account-key-file')
-  const issuers = values.get('service-account-issuer')
-  const audiences = values.get('api-audiences')
-  if (keyFiles.length === 0) {
-    needs(values, 'service-account-issuer', 'service-account-key-file')
-    needs(values, 'api-audiences', 'service-account-key-file')
-  }
-  return { keyFiles, issuers, audiences: audiences.length > 0 ? audiences : issuers }
-}
-
-/** k8s.io/kubernetes/pkg/kubeapiserver/options/authentication.go, and newAuthenticatorFromOIDCIssuerURL for the prefix. */
-function oidcOptions(values: Values): AuthenticationOptions['oidc'] {
-  const issuerURL = values.text('oidc-issuer-url')
-  const clientID = values.text('oidc-client-id')
-  const flags = [
-    'oidc-issuer-url',
-    'oidc-client-id',
-    'oidc-ca-file',
-    'oidc-username-claim',
-    'oidc-username-prefix',
-    'oidc-groups-claim',
-    'oidc-groups-prefix',
-    'oidc-required-claim',
-    'oidc-signing-algs',
-  ] as const
-  if (issuerURL === undefined) {
-    for (const name of flags) needs(values, name, 'oidc-issuer-url')
-    return undefined
-  }
-  if (clientID === undefined)
-    return fail(values, 'oidc-issuer-url', 'is set, expected --oidc-client-id as well')
-  if (values.text('authentication-config') !== undefined)
-    return fail(values, 'authentication-config', 'is set, expected no --oidc-issuer-url then')
-  const url = URL.canParse(issuerURL) ? new URL(issuerURL) : undefined
-  if (url?.protocol !== 'https:' || url.username !== '' || url.password !== '') {
-    const problem = `found ${shownURL(issuerURL)}, expected a URL with https and without user`
-    return fail(values, 'oidc-issuer-url', problem, ': ')
-  }
-  const usernameClaim = values.text('oidc-username-claim')
-  if (usernameClaim === undefined) return fail(values, 'oidc-username-claim', 'is empty, expected a claim')
-  const groupsClaim = values.text('oidc-groups-claim')
-  if (groupsClaim === undefined) needs(values, 'oidc-groups-prefix', 'oidc-groups-claim')
-  const prefix = values.get('oidc-username-prefix')
-  const defaultPrefix = usernameClaim === 'email' ? '' : `${issuerURL}#`
-  return {
-    caFile: values.text('oidc-ca-file'),
-    issuer: {
-      issuerURL,
-      discoveryURL: undefined,
-      ca: undefined,
-      rules: {
-        audiences: [clientID],
-        username: {
-          claim: usernameClaim,
-          prefix: prefix === '' ? defaultPrefix : prefix === '-' ? '' : prefix,
-        },
-        groups:
-          groupsClaim === undefined
-            ? undefined
-            : { claim: groupsClaim, prefix: values.get('oidc-groups-prefix') },
-        uidClaim: undefined,
-        requiredClaims: requiredClaims(values.get('oidc-required-claim')),
-        signingAlgorithms: values.get('oidc-signing-algs'),
-      },
-    },
-  }
-}
-
-function requiredClaims(pairs: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    pairs.map((pair) => {
-      const equals = pair.indexOf('=')
-      return [pair.slice(0, equals).trim(), pair.slice(equals + 1).trim()]
-    }),
-  )
-}
-
-function fail(values: Values, name: FlagName, problem: string, separator = ' '): never {
-  throw new ConfigError(`${values.where(name)}${separator}${problem}`)
-}
-
-function lowerCase(names: readonly string[]): string[] {
-  return names.map((name) => name.trim().toLowerCase())
 }

@@ -1,8 +1,8 @@
 import { ConfigError } from '../errors.js'
 import type { Flag, Settings } from './flag.js'
+import { FlagValues } from './flag-values.js'
 import { flagSections } from './help.js'
 import { parseArguments } from './pflag.js'
-import type { FlagTypes } from './values.js'
 
 const HELP_FLAG = {
   name: 'help',
@@ -26,24 +26,14 @@ export interface CommandUsage<F extends readonly Flag[]> {
   readonly flags: F
 }
 
-/** The values of a command's flags, with their types. */
-export class CommandFlags<F extends readonly Flag[]> {
-  constructor(
-    private readonly flags: F,
-    private readonly settings: Settings,
-    /** What is no flag, in its order. */
-    readonly args: readonly string[],
-  ) {}
+/** The values of a command's flags, with their types, and its other arguments. */
+export class CommandFlags<F extends readonly Flag[]> extends FlagValues<F> {
+  /** What is no flag, in its order. */
+  readonly args: readonly string[]
 
-  /** The value that was given, or the default. */
-  get<N extends F[number]['name']>(name: N): FlagTypes[Extract<F[number], { name: N }>['type']] {
-    const given = this.settings.get(name)
-    const value = given === undefined ? this.flags.find((flag) => flag.name === name)?.default : given.value
-    return value as FlagTypes[Extract<F[number], { name: N }>['type']]
-  }
-
-  given(name: F[number]['name']): boolean {
-    return this.settings.has(name)
+  constructor(flags: F, settings: Settings, args: readonly string[]) {
+    super(flags, settings)
+    this.args = args
   }
 }
 

@@ -1,9 +1,8 @@
 import { ConfigError } from '../errors.js'
 import { readConfig } from './config-file.js'
-import { nearest, type Settings } from './flag.js'
-import { FLAGS } from './flags.js'
+import { nearest, type Flag, type Settings } from './flag.js'
+import { CONFIG_FLAG, GLOBAL_FLAGS } from './global-flags.js'
 import { flagSections } from './help.js'
-import { newOptions, type Options, type OptionsContext } from './options.js'
 import { parseArguments } from './pflag.js'
 
 export const PROGRAM = 'kube-audit-proxy'
@@ -26,12 +25,14 @@ export interface Command {
 
 /** What a command line asks for. */
 export type CommandLine =
-  | { readonly kind: 'run'; readonly options: Options; readonly warnings: readonly string[] }
+  | { readonly kind: 'run'; readonly settings: Settings; readonly warnings: readonly string[] }
   | { readonly kind: 'command'; readonly command: Command; readonly args: readonly string[] }
   /** `--help` or `--version`: to print on standard output. */
   | { readonly kind: 'print'; readonly text: string }
 
-export interface CommandLineContext extends OptionsContext {
+export interface CommandLineContext {
+  /** Of the program itself, besides --config, --help and --version. */
+  readonly flags: readonly Flag[]
   readonly commands: readonly Command[]
   readonly version: string
   /** Of the terminal that help is printed on; 0 where it is none. */
@@ -53,12 +54,18 @@ export function parseCommandLine(argv: readonly string[], context: CommandLineCo
     const like = nearest(first, names)
     throw new ConfigError(`unknown command "${first}"${like === undefined ? '' : `; did you mean ${like}?`}`)
   }
-  const { settings, args, warnings } = parseArguments(argv, FLAGS)
+  const flags = allFlags(context.flags)
+  const { settings, args, warnings } = parseArguments(argv, flags)
   if (settings.get('help')?.value === true) return { kind: 'print', text: help(context) }
   if (settings.get('version')?.value === true)
     return { kind: 'print', text: `${PROGRAM} ${context.version}\n` }
   if (args[0] !== undefined) throw unexpected(args[0], context)
-  return { kind: 'run', options: newOptions(withConfigFile(settings), context), warnings }
+  return { kind: 'run', settings: withConfigFile(settings, flags), warnings }
+}
+
+/** The program's own flags with those that every command line takes, in the order of the sections of `--help`. */
+export function allFlags(flags: readonly Flag[]): Flag[] {
+  return [CONFIG_FLAG, ...flags, ...GLOBAL_FLAGS]
 }
 
 /** The line for standard error, after which the process exits with USAGE_EXIT_CODE. */
@@ -66,10 +73,10 @@ export function usageError(err: ConfigError): string {
   return `${PROGRAM}: error: ${err.message}\n`
 }
 
-function withConfigFile(settings: Settings): Settings {
+function withConfigFile(settings: Settings, flags: readonly Flag[]): Settings {
   const file = settings.get('config')?.value
   if (typeof file !== 'string' || file === '') return settings
-  return new Map([...readConfig(file, FLAGS), ...settings])
+  return new Map([...readConfig(file, flags), ...settings])
 }
 
 function unexpected(arg: string, { commands }: CommandLineContext): ConfigError {
@@ -81,13 +88,13 @@ function unexpected(arg: string, { commands }: CommandLineContext): ConfigError 
   return new ConfigError(problem)
 }
 
-function help({ commands, columns }: CommandLineContext): string {
+function help({ commands, columns, flags }: CommandLineContext): string {
   const width = Math.max(0, ...commands.map(({ name }) => name.length)) + 3
   const list = commands.map(({ name, summary }) => `  ${name.padEnd(width)}${summary}\n`).join('')
   return [
     'A TLS reverse proxy in front of kube-apiserver that writes the audit log kube-apiserver itself would have written.\n\n',
     `Usage:\n  ${PROGRAM} [flags]\n`,
     list === '' ? '' : `  ${PROGRAM} COMMAND\n\nCommands:\n${list}`,
-    `\n${flagSections(FLAGS, columns)}`,
+    `\n${flagSections(allFlags(flags), columns)}`,
   ].join('')
 }

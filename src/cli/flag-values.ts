@@ -1,46 +1,93 @@
 import { ConfigError } from '../errors.js'
 import type { Flag, Setting, Settings } from './flag.js'
-import { FLAGS, type FlagName, type ValueOf } from './flags.js'
+import type { FlagTypes } from './values.js'
 
-/** Reads values by their flags' names, with the flags' types. */
-export class Values {
+/** The names of a table's flags. */
+export type FlagName<F extends readonly Flag[]> = F[number]['name']
+/** The type of one flag's value. */
+export type ValueOf<F extends readonly Flag[], N extends FlagName<F>> = FlagTypes[Extract<
+  F[number],
+  { name: N }
+>['type']]
+/** Flags whose value is a text. */
+export type TextFlag<F extends readonly Flag[]> = Extract<F[number], { type: 'string' | 'ip' }>['name']
+
+/** What the settings say of the flags of one table, with the flags' names and types. */
+export class FlagValues<F extends readonly Flag[]> {
+  readonly #flags: F
   readonly #settings: Settings
+  readonly #prefix: string
 
-  constructor(settings: Settings) {
+  /** @param prefix what the flags' names begin with besides what the table says: see withPrefix */
+  constructor(flags: F, settings: Settings, prefix = '') {
+    this.#flags = flags
     this.#settings = settings
+    this.#prefix = prefix
   }
 
-  get<N extends FlagName>(name: N): ValueOf<N> {
-    const setting: Setting | undefined = this.#settings.get(name)
-    if (setting !== undefined) return setting.value as ValueOf<N>
-    const flag = (FLAGS as readonly Flag[]).find((f) => f.name === name) as Flag
-    return flag.default as ValueOf<N>
+  /** The value that somebody gave, or the default. */
+  get<N extends FlagName<F>>(name: N): ValueOf<F, N> {
+    const setting = this.#setting(name)
+    const value = setting === undefined ? this.#flag(name).default : setting.value
+    return value as ValueOf<F, N>
   }
 
   /** A text that is undefined where it is empty, which is how a flag is unset. */
-  text(name: TextFlag): string | undefined {
-    return this.get(name) || undefined
+  text(name: TextFlag<F>): string | undefined {
+    return (this.get(name) as string) || undefined
   }
 
-  choice<T extends string>(name: TextFlag, allowed: readonly T[]): T {
-    const value = this.get(name)
+  /** @throws ConfigError where it is none of `allowed` */
+  choice<T extends string>(name: TextFlag<F>, allowed: readonly T[]): T {
+    const value = this.get(name) as string
     const found = allowed.find((one) => one === value)
-    if (found !== undefined) return found
-    throw new ConfigError(
-      `${this.where(name)}: found ${JSON.stringify(value)}, expected one of ${allowed.join(', ')}`,
-    )
+    return found ?? this.fail(name, JSON.stringify(value), `one of ${allowed.join(', ')}`)
   }
 
   /** Whether somebody gave a value. */
-  isSet(name: FlagName): boolean {
-    return this.#settings.has(name)
+  isSet(name: FlagName<F>): boolean {
+    return this.#setting(name) !== undefined
   }
 
-  /** Who gave the value, the start of a message. */
-  where(name: FlagName): string {
-    return this.#settings.get(name)?.where ?? `--${name}`
+  /** Who gave the value, the start of a message: `--secure-port`, or `FILE: line 3: secure-port`. */
+  where(name: FlagName<F>): string {
+    return this.#setting(name)?.where ?? `--${this.#prefix}${name}`
+  }
+
+  /** @throws ConfigError unless the value is a whole number of at least `least` */
+  atLeast(name: FlagName<F>, least: number): void {
+    const value = this.get(name) as number
+    if (!(Number.isInteger(value) && value >= least))
+      this.fail(name, value, `a whole number of at least ${least}`)
+  }
+
+  /** @throws ConfigError where the flag is set, which says nothing unless `other` is set as well, and that is not */
+  needs(name: FlagName<F>, other: FlagName<F>): void {
+    if (!this.isSet(name) || isEmpty(this.get(name)) || !isEmpty(this.get(other))) return
+    throw new ConfigError(`${this.where(name)} is set, expected --${this.#prefix}${other} as well`)
+  }
+
+  /** @throws ConfigError always */
+  fail(name: FlagName<F>, found: string | number, expected: string): never {
+    throw new ConfigError(`${this.where(name)}: found ${found}, expected ${expected}`)
+  }
+
+  #setting(name: FlagName<F>): Setting | undefined {
+    return this.#settings.get(this.#prefix + name)
+  }
+
+  #flag(name: FlagName<F>): Flag {
+    const flag = this.#flags.find((one) => one.name === name)
+    if (flag === undefined) throw new Error(`no flag ${name} in this table`)
+    return flag
   }
 }
 
-/** Flags whose value is a text. */
-export type TextFlag = { [N in FlagName]: ValueOf<N> extends string ? N : never }[FlagName]
+function isEmpty(value: unknown): boolean {
+  return value === '' || value === false || (Array.isArray(value) && value.length === 0)
+}
+
+/** The table with this before each name: for flags that several of a kind have, `audit-log-mode` and `audit-webhook-mode`. */
+export function withPrefix(prefix: string, flags: readonly Flag[]): Flag[] {
+  return flags.map((flag) => ({ ...flag, name: prefix + flag.name }))
+}

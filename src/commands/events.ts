@@ -73,7 +73,7 @@ class EventReader {
       if (flags.get('summary')) fail('--follow and --summary are both set, expected only one of the two')
       if (!existsSync(file)) fail(`${file}: no such file`)
       if (flags.get('backups')) for (const backup of await backupPaths(file)) await this.#file(backup)
-      const from = flags.get('backups') || flags.given('since') ? 'start' : 'end'
+      const from = flags.get('backups') || flags.isSet('since') ? 'start' : 'end'
       await this.#lines(file, followLines(file, { from, interval: FOLLOW_INTERVAL, signal }))
     } else {
       for (const file of files) {

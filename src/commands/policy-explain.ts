@@ -111,7 +111,7 @@ function userOf(flags: ExplainFlags): UserInfo {
 
 function pathRequest(flags: ExplainFlags): RequestInfo {
   for (const name of ['resource', 'subresource', 'api-group', 'namespace', 'name'] as const) {
-    if (flags.given(name)) fail(`--path and --${name} are both set, expected only one of the two`)
+    if (flags.isSet(name)) fail(`--path and --${name} are both set, expected only one of the two`)
   }
   const path = flags.get('path')
   if (!path.startsWith('/')) fail(`--path: found ${JSON.stringify(path)}, expected a path that begins with /`)

@@ -3,20 +3,18 @@ import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import t from 'tap'
 import { newAuthentication } from '../../src/authentication/new-authentication.js'
-import { Values } from '../../src/cli/flag-values.js'
-import { authenticationOptions } from '../../src/authentication/options.js'
-import { FLAGS } from '../../src/cli/flags.js'
-import { parseArguments } from '../../src/cli/pflag.js'
+import { readAuthenticationOptions } from '../../src/authentication/options.js'
 import { ConfigError } from '../../src/errors.js'
 import { ClientHeaders } from '../../src/request/client-headers.js'
 import type { ReviewClient } from '../../src/cluster/reviews.js'
+import { settingsOf } from '../support/flags.js'
 import { memoryLog } from '../support/log.js'
 import { PKI } from '../support/pki.js'
 import { boundClaims, newSigningKey, signToken } from '../support/tokens.js'
 
 /** The authenticators of flags, over connections without a client certificate, and without an apiserver to ask. */
 function setUp(t: { teardown(f: () => unknown): void }, flags: readonly string[]) {
-  const options = authenticationOptions(new Values(parseArguments(flags, FLAGS).settings))
+  const options = readAuthenticationOptions(settingsOf(flags))
   const reviews: ReviewClient = {
     connections: { dispatcher: { request: () => Promise.reject(new Error('down')) } } as never,
     authorization: () => Promise.resolve(undefined),

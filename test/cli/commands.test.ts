@@ -8,8 +8,10 @@ import {
   type Command,
   type CommandLineContext,
 } from '../../src/cli/commands.js'
-import type { Options } from '../../src/cli/options.js'
+import { readAuditLogOptions } from '../../src/audit/backend/log/options.js'
+import { readAuditWebhookOptions } from '../../src/audit/backend/webhook/options.js'
 import { ConfigError } from '../../src/errors.js'
+import { PROXY_FLAGS, readOptions, type OptionsContext } from '../../src/options.js'
 import { PKI } from '../support/pki.js'
 
 const dir = t.testdir()
@@ -24,9 +26,9 @@ const context: CommandLineContext = {
   commands: [demo, policy],
   version: '1.2.3',
   columns: 0,
-  env: {},
-  stderrIsTerminal: false,
+  flags: PROXY_FLAGS,
 }
+const atNoTerminal: OptionsContext = { env: {}, stderrIsTerminal: false }
 
 const needed = [
   `--tls-cert-file=${serving.certFile}`,
@@ -34,10 +36,17 @@ const needed = [
   '--kubeconfig=k',
 ]
 
-function options(flags: string[], over: Partial<CommandLineContext> = {}, base = needed): Options {
-  const line = parseCommandLine([...base, ...flags], { ...context, ...over })
+/** The options of these flags; those of the log and the webhook as their own rooms read them. */
+function options(flags: string[], over: Partial<OptionsContext> = {}, base = needed) {
+  const line = parseCommandLine([...base, ...flags], context)
   if (line.kind !== 'run') throw new Error(`found ${line.kind}`)
-  return line.options
+  const { backends, ...others } = readOptions(line.settings, { ...atNoTerminal, ...over })
+  return {
+    ...others,
+    backends: backends.map(({ name }) => name),
+    auditLog: readAuditLogOptions(line.settings),
+    auditWebhook: readAuditWebhookOptions(line.settings),
+  }
 }
 
 function problem(run: () => unknown): string {
@@ -51,7 +60,6 @@ function problem(run: () => unknown): string {
 }
 
 void t.test('without flags that are not needed: kube-apiserver’s defaults', (t) => {
-  const truncate = { enabled: false, maxBatchSize: 10485760, maxEventSize: 102400 }
   t.same(options([]), {
     serving: {
       certFile: serving.certFile,
@@ -84,56 +92,65 @@ void t.test('without flags that are not needed: kube-apiserver’s defaults', (t
       kubeconfig: undefined,
       tokenWebhookCacheTTL: 10_000,
     },
-    audit: {
-      policyFile: undefined,
-      log: {
-        path: '',
-        maxage: 0,
-        maxbackup: 0,
-        maxsize: 0,
-        compress: false,
-        format: 'json',
-        version: 'audit.k8s.io/v1',
-        mode: 'blocking',
-        batch: {
-          bufferSize: 10000,
-          bufferBytes: 268435456,
-          maxSize: 1,
-          maxWait: 0,
-          throttleEnable: false,
-          throttleQPS: 0,
-          throttleBurst: 0,
-        },
-        truncate,
-      },
-      webhook: {
-        configFile: '',
-        initialBackoff: 10_000,
-        version: 'audit.k8s.io/v1',
-        mode: 'batch',
-        batch: {
-          bufferSize: 10000,
-          bufferBytes: 268435456,
-          maxSize: 400,
-          maxWait: 30_000,
-          throttleEnable: true,
-          throttleQPS: 10,
-          throttleBurst: 15,
-        },
-        truncate,
-        spool: { directory: '', maxBytes: 1073741824 },
-      },
-      sinks: { directory: '', fromCluster: false },
-      redact: true,
-      maxBodySize: 1572864,
-      maxCaptureMemory: 268435456,
-    },
+    policyFile: undefined,
+    capture: { redact: true, maxBodySize: 1572864, maxCaptureMemory: 268435456 },
+    backends: [],
+    auditLog: undefined,
+    auditWebhook: undefined,
+    sinks: undefined,
     shutdown: { delayDuration: 0, timeout: 60_000 },
     workers: 1,
-    healthz: undefined,
-    readyAuditGracePeriod: 300_000,
-    metrics: undefined,
+    status: { healthz: undefined, metrics: undefined, readyAuditGracePeriod: 300_000 },
     log: { level: 'info', format: 'json' },
+  })
+  t.end()
+})
+
+void t.test('backends that are turned on have kube-apiserver’s defaults', (t) => {
+  const truncate = { enabled: false, maxBatchSize: 10485760, maxEventSize: 102400 }
+  const buffer = { bufferSize: 10000, bufferBytes: 268435456 }
+  const backends = ['--audit-log-path=l', '--audit-webhook-config-file=w']
+  const { auditLog, auditWebhook } = options(['--audit-policy-file=p', ...backends])
+  t.same(auditLog, {
+    where: '--audit-log-path',
+    path: 'l',
+    maxage: 0,
+    maxbackup: 0,
+    maxsize: 0,
+    compress: false,
+    format: 'json',
+    delivery: {
+      version: 'audit.k8s.io/v1',
+      mode: 'blocking',
+      batch: {
+        ...buffer,
+        maxSize: 1,
+        maxWait: 0,
+        throttleEnable: false,
+        throttleQPS: 0,
+        throttleBurst: 0,
+      },
+      truncate,
+    },
+  })
+  t.same(auditWebhook, {
+    where: '--audit-webhook-config-file',
+    configFile: 'w',
+    initialBackoff: 10_000,
+    spool: undefined,
+    delivery: {
+      version: 'audit.k8s.io/v1',
+      mode: 'batch',
+      batch: {
+        ...buffer,
+        maxSize: 400,
+        maxWait: 30_000,
+        throttleEnable: true,
+        throttleQPS: 10,
+        throttleBurst: 15,
+      },
+      truncate,
+    },
   })
   t.end()
 })
@@ -184,15 +201,16 @@ void t.test('every flag arrives where it belongs', (t) => {
       kubeconfig: 'a',
       tokenWebhookCacheTTL: 60_000,
     },
-    audit: {
-      policyFile: 'p',
-      log: {
-        path: '-',
-        maxage: 1,
-        maxbackup: 2,
-        maxsize: 3,
-        compress: true,
-        format: 'legacy',
+    policyFile: 'p',
+    backends: ['log', 'webhook'],
+    auditLog: {
+      path: '-',
+      maxage: 1,
+      maxbackup: 2,
+      maxsize: 3,
+      compress: true,
+      format: 'legacy',
+      delivery: {
         version: 'audit.k8s.io/v1beta1',
         mode: 'batch',
         batch: {
@@ -206,23 +224,21 @@ void t.test('every flag arrives where it belongs', (t) => {
         },
         truncate: { enabled: true, maxBatchSize: 11, maxEventSize: 10 },
       },
-      webhook: {
-        configFile: 'w',
-        initialBackoff: 12,
-        mode: 'batch',
-        version: 'audit.k8s.io/v1alpha1',
-        batch: { throttleEnable: false },
-        spool: { directory: 's', maxBytes: 13 },
-      },
-      sinks: { directory: 'd', fromCluster: true },
-      redact: false,
-      maxBodySize: 14,
-      maxCaptureMemory: 15,
     },
+    auditWebhook: {
+      configFile: 'w',
+      initialBackoff: 12,
+      delivery: { mode: 'batch', version: 'audit.k8s.io/v1alpha1', batch: { throttleEnable: false } },
+      spool: { directory: 's', maxBytes: 13 },
+    },
+    sinks: { directory: 'd', fromCluster: true, webhook: { version: 'audit.k8s.io/v1alpha1' } },
+    capture: { redact: false, maxBodySize: 14, maxCaptureMemory: 15 },
     shutdown: { delayDuration: 16, timeout: 17 },
-    healthz: { host: '::1', port: 18 },
-    readyAuditGracePeriod: 20,
-    metrics: { host: '', port: 19 },
+    status: {
+      healthz: { host: '::1', port: 18 },
+      readyAuditGracePeriod: 20,
+      metrics: { host: '', port: 19 },
+    },
     log: { level: 'debug', format: 'text' },
   })
   const strict = [
@@ -230,7 +246,7 @@ void t.test('every flag arrives where it belongs', (t) => {
     '--audit-webhook-config-file=w',
     '--audit-webhook-mode=blocking-strict',
   ]
-  t.equal(options(strict).audit.webhook.mode, 'blocking-strict')
+  t.equal(options(strict).auditWebhook?.delivery.mode, 'blocking-strict')
   t.end()
 })
 
@@ -339,7 +355,7 @@ void t.test('where the environment matters', (t) => {
   t.equal(options([], pod, noKubeconfig).upstream.kubeconfig, undefined)
   t.equal(options([], { stderrIsTerminal: true }).log.format, 'text')
   t.equal(options(['--log-format=json'], { stderrIsTerminal: true }).log.format, 'json')
-  t.same(options(['--healthz-bind-address=0']).healthz, undefined)
+  t.same(options(['--healthz-bind-address=0']).status.healthz, undefined)
   t.end()
 })
 
@@ -381,7 +397,6 @@ void t.test('a deprecated flag of kube-apiserver', (t) => {
   const line = parseCommandLine([...needed, '--audit-webhook-batch-initial-backoff=3s'], context)
   t.match(line, {
     kind: 'run',
-    options: { audit: { webhook: { initialBackoff: 3000 } } },
     warnings: [
       'Flag --audit-webhook-batch-initial-backoff has been deprecated, use --audit-webhook-initial-backoff instead',
     ],

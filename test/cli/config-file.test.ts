@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { readConfig } from '../../src/cli/config-file.js'
-import { FLAGS } from '../../src/cli/flags.js'
+import { FLAGS } from '../support/flags.js'
 
 const file = join(t.testdir(), 'config.yaml')
 

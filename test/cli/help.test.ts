@@ -1,6 +1,7 @@
 import t from 'tap'
 import { parseCommandLine } from '../../src/cli/commands.js'
-import { FLAGS } from '../../src/cli/flags.js'
+import { PROXY_FLAGS } from '../../src/options.js'
+import { FLAGS } from '../support/flags.js'
 import { validateValue, type Flag } from '../../src/cli/flag.js'
 import { flagSections, wrap } from '../../src/cli/help.js'
 
@@ -43,7 +44,7 @@ void t.test('wrapping', (t) => {
 
 void t.test('--help names every flag once, and the commands', (t) => {
   const demo = { name: 'demo', summary: 'Show it.', run: () => Promise.resolve(0) }
-  const context = { commands: [demo], version: '1', columns: 0, env: {}, stderrIsTerminal: false }
+  const context = { flags: PROXY_FLAGS, commands: [demo], version: '1', columns: 0 }
   for (const argv of [['--help'], ['-h'], ['help'], ['--secure-port=1', '--help', 'extra']]) {
     const line = parseCommandLine(argv, context)
     const text = line.kind === 'print' ? line.text : ''
@@ -62,7 +63,7 @@ void t.test('--help names every flag once, and the commands', (t) => {
 void t.test('the flag table', (t) => {
   const names = FLAGS.map(({ name }) => name)
   t.equal(new Set(names).size, names.length)
-  for (const flag of FLAGS as readonly Flag[]) {
+  for (const flag of FLAGS) {
     t.match(flag.name, /^[a-z][a-z0-9-]*$/)
     t.notMatch(flag.help, /\n/)
     t.doesNotThrow(() => validateValue(flag, flag.default, flag.name), `${flag.name}: its default is valid`)

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { parseAllDocuments } from 'yaml'
 import { readConfig } from '../../src/cli/config-file.js'
-import { FLAGS } from '../../src/cli/flags.js'
+import { FLAGS } from '../support/flags.js'
 import { parseArguments } from '../../src/cli/pflag.js'
 import { runCommand } from '../support/command.js'
 
@@ -112,9 +112,7 @@ void t.test('YAML is YAML, and the configuration of the kubeadm document is one'
 })
 
 void t.test('flags that the text names are flags', (t) => {
-  const names = FLAGS.flatMap((flag) =>
-    'deprecatedName' in flag ? [flag.name, flag.deprecatedName] : [flag.name],
-  )
+  const names = FLAGS.flatMap(({ name, deprecatedName }) => [name, deprecatedName ?? name])
   // Of every command; `--flag` and `--bool` stand for any.
   const others = ['help', 'version', 'flag', 'bool']
   for (const document of DOCUMENTS) {

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { generatedFiles } from '../../scripts/generated.js'
 import { readConfig } from '../../src/cli/config-file.js'
-import { FLAGS } from '../../src/cli/flags.js'
+import { FLAGS } from '../support/flags.js'
 import { runCommand } from '../support/command.js'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))

@@ -4,24 +4,42 @@ import { gunzipSync } from 'node:zlib'
 import { Registry } from 'prom-client'
 import type { Backend } from '../../src/audit/backend/backend.js'
 import { newAuditBackend } from '../../src/audit/backend/new-audit-backend.js'
-import { defaultAuditBackendOptions, type AuditLogOptions } from '../../src/audit/backend/options.js'
+import { DeliveryHealth } from '../../src/audit/backend/delivery-health.js'
+import type { ConfiguredBackend } from '../../src/audit/backend/plugin.js'
+import { configureBackends } from '../../src/audit/backend/registry.js'
 import { AuditMetrics } from '../../src/audit/metrics.js'
 import { makeEvent } from './audit.js'
+import { settingsOf } from './flags.js'
 import { memoryLog } from './log.js'
 
-/** What newAuditBackend makes of these --audit-log-* options, and what it reports. */
-export async function openLog(fields: Partial<AuditLogOptions> & { path: string }) {
-  const options = defaultAuditBackendOptions()
-  Object.assign(options.log, { mode: 'blocking-strict' }, fields)
+/** What newAuditBackend makes of these backends, and what it reports; no backend where there are none. */
+export async function openBackends(configured: readonly ConfiguredBackend[]) {
   const registry = new Registry()
   const { log, lines } = memoryLog()
-  const backend = await newAuditBackend(options, { log, metrics: new AuditMetrics(registry) })
-  if (backend === undefined) throw new Error('no backend')
+  const backend = await newAuditBackend(configured, {
+    log,
+    metrics: new AuditMetrics(registry),
+    health: () => new DeliveryHealth(0),
+    onReloadable: () => {},
+  })
   const errors = async (plugin: string) => {
     const { values } = await registry.getSingleMetric('apiserver_audit_error_total')!.get()
     return values.find((v) => v.labels.plugin === plugin)?.value ?? 0
   }
   return { backend, lines, errors }
+}
+
+/** The backends of these flags. */
+export async function backendOf(...flags: string[]) {
+  return (await openBackends(configureBackends(settingsOf(flags)))).backend
+}
+
+/** The log of `--audit-log-path` and these flags of --audit-log-*, without that prefix; blocking-strict where they do not say. */
+export async function openLog(path: string, ...flags: string[]) {
+  const all = ['mode=blocking-strict', ...flags].map((flag) => `--audit-log-${flag}`)
+  const opened = await openBackends(configureBackends(settingsOf([`--audit-log-path=${path}`, ...all])))
+  if (opened.backend === undefined) throw new Error('no backend')
+  return { ...opened, backend: opened.backend }
 }
 
 /** Sends events `from` to `to - 1`, some at a time, and returns the numbers of those that were not stored. */

@@ -4,7 +4,7 @@ import type { Event } from '../event.js'
 import type { AuditMetrics } from '../metrics.js'
 import type { Backend } from './backend.js'
 import { settles } from '../../timers.js'
-import type { PluginErrors } from './plugin-errors.js'
+import type { PluginProblems } from './plugin-problems.js'
 import { TokenBucket } from '../../token-bucket.js'
 
 /** For error metrics and messages: k8s.io/apiserver/plugin/pkg/audit/buffered PluginName. */
@@ -50,7 +50,7 @@ export class BufferedBackend<E = Event> implements Backend<E> {
   readonly #config: BufferedConfig
   readonly #sizeOf: (event: E) => number
   readonly #batchSize: number
-  readonly #errors: PluginErrors
+  readonly #errors: PluginProblems
   readonly #metrics: AuditMetrics
   readonly #timers: Timers
   readonly #throttle: TokenBucket | undefined
@@ -74,7 +74,7 @@ export class BufferedBackend<E = Event> implements Backend<E> {
     delegate: Backend<E>,
     config: BufferedConfig,
     sizeOf: (event: E) => number,
-    errors: PluginErrors,
+    errors: PluginProblems,
     metrics: AuditMetrics,
     timers: Timers = systemTimers,
   ) {

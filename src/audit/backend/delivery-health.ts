@@ -1,5 +1,3 @@
-import type { LogOutput } from './log/log-output.js'
-
 /**
  * Whether a backend stores what it is handed. One failure is nothing: what counts is that nothing has been stored for
  * some time, though it was tried.
@@ -41,16 +39,3 @@ export class DeliveryHealth {
 
 /** Milliseconds: a webhook that fails is tried again within this time, as long as there are events. */
 const RETRY_WITHIN = 120_000
-
-/** The output, with its health kept. */
-export function watchOutput(output: LogOutput, health: DeliveryHealth): LogOutput {
-  return {
-    async append(lines) {
-      const result = await output.append(lines)
-      if (result.stored === lines.length) health.succeeded()
-      else health.failed(result.error ?? 'short write')
-      return result
-    },
-    close: () => output.close(),
-  }
-}

@@ -1,23 +1,20 @@
 import { errorMessage } from '../../errors.js'
-import { newLineEncoder, type EventVersion } from '../encode.js'
 import type { Event } from '../event.js'
 import type { Backend } from './backend.js'
-import type { PluginErrors } from './plugin-errors.js'
+import type { PluginProblems } from './plugin-problems.js'
 
 /** Encodes events as they come, once for all the backends of lines behind it. */
 export class EncodingBackend implements Backend {
   readonly name: string
-  /** What takes the lines; for events that another process has encoded in the same way. */
-  readonly lines: Backend<Buffer>
-  readonly version: EventVersion
+  readonly #lines: Backend<Buffer>
   readonly #encode: (event: Event) => Buffer
-  readonly #errors: PluginErrors
+  readonly #errors: PluginProblems
 
-  constructor(lines: Backend<Buffer>, version: EventVersion, errors: PluginErrors) {
+  /** @param encode makes a line of an event, without its newline */
+  constructor(lines: Backend<Buffer>, encode: (event: Event) => Buffer, errors: PluginProblems) {
     this.name = lines.name
-    this.lines = lines
-    this.version = version
-    this.#encode = newLineEncoder(version)
+    this.#lines = lines
+    this.#encode = encode
     this.#errors = errors
   }
 
@@ -30,12 +27,12 @@ export class EncodingBackend implements Backend {
         this.#errors.failed(1, `encoding: ${errorMessage(err)}`)
       }
     }
-    const stored = this.lines.processEvents(lines)
+    const stored = this.#lines.processEvents(lines)
     if (lines.length === events.length) return stored
     return stored instanceof Promise ? stored.then(() => false) : false
   }
 
   shutdown(deadline: AbortSignal): Promise<void> {
-    return this.lines.shutdown(deadline)
+    return this.#lines.shutdown(deadline)
   }
 }

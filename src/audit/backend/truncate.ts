@@ -2,7 +2,7 @@ import { errorMessage } from '../../errors.js'
 import type { Event } from '../event.js'
 import type { AuditMetrics } from '../metrics.js'
 import type { Backend } from './backend.js'
-import type { PluginErrors } from './plugin-errors.js'
+import type { PluginProblems } from './plugin-problems.js'
 
 /** For error metrics and messages: k8s.io/apiserver/plugin/pkg/audit/truncate PluginName. */
 export const TRUNCATE_PLUGIN = 'truncate'
@@ -22,7 +22,7 @@ export class TruncateBackend implements Backend {
   readonly #delegate: Backend
   readonly #config: TruncateConfig
   readonly #encode: (event: Event) => Buffer
-  readonly #errors: PluginErrors
+  readonly #errors: PluginProblems
   readonly #metrics: AuditMetrics
 
   /** @param encode as the delegate does it */
@@ -30,7 +30,7 @@ export class TruncateBackend implements Backend {
     delegate: Backend,
     config: TruncateConfig,
     encode: (event: Event) => Buffer,
-    errors: PluginErrors,
+    errors: PluginProblems,
     metrics: AuditMetrics,
   ) {
     this.name = `${TRUNCATE_PLUGIN}<${delegate.name}>`

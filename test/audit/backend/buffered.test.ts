@@ -1,6 +1,6 @@
 import t from 'tap'
 import { BufferedBackend, estimateBytes, type BufferedConfig } from '../../../src/audit/backend/buffered.js'
-import { PluginErrors } from '../../../src/audit/backend/plugin-errors.js'
+import { PluginProblems } from '../../../src/audit/backend/plugin-problems.js'
 import { HeldBackend, InstantBackend, makeEvent, ManualTimers, never, Report } from '../../support/audit.js'
 
 const config: BufferedConfig = {
@@ -15,7 +15,7 @@ const config: BufferedConfig = {
 function setUp<D extends HeldBackend | InstantBackend>(delegate: D, fields: Partial<BufferedConfig> = {}) {
   const timers = new ManualTimers()
   const report = new Report(timers)
-  const errors = new PluginErrors('buffered', report.metrics, report.problems, 'log')
+  const errors = new PluginProblems('buffered', report.metrics, report.problems, 'log')
   const buffered = new BufferedBackend(
     delegate,
     { ...config, ...fields },

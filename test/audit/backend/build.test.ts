@@ -3,15 +3,9 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { Registry } from 'prom-client'
 import t, { type Test } from 'tap'
-import type { Backend } from '../../../src/audit/backend/backend.js'
-import { newAuditBackend } from '../../../src/audit/backend/new-audit-backend.js'
-import { defaultAuditBackendOptions, type AuditBackendOptions } from '../../../src/audit/backend/options.js'
-import { AuditMetrics } from '../../../src/audit/metrics.js'
 import { makeEvent, never } from '../../support/audit.js'
-import { eventNumbers } from '../../support/audit-backend.js'
-import { memoryLog } from '../../support/log.js'
+import { backendOf, eventNumbers } from '../../support/audit-backend.js'
 
 /** A webhook's receiver, which notes the auditIDs that it is sent, and its kubeconfig. */
 async function startReceiver(t: Pick<Test, 'testdir' | 'teardown'>) {
@@ -36,38 +30,26 @@ async function startReceiver(t: Pick<Test, 'testdir' | 'teardown'>) {
   return { received, versions, answer, directory, configFile, path: join(directory, 'audit.log') }
 }
 
-async function build(change: (options: AuditBackendOptions) => void): Promise<Backend | undefined> {
-  const options = defaultAuditBackendOptions()
-  change(options)
-  return newAuditBackend(options, { log: memoryLog().log, metrics: new AuditMetrics(new Registry()) })
-}
-
-void t.test('what the options compose', async (t) => {
+void t.test('what the flags compose', async (t) => {
   const { path, configFile, directory } = await startReceiver(t)
-  const spool = { directory: join(directory, 'spool'), maxBytes: 1 << 20 }
-  const table: [name: string | undefined, change: (options: AuditBackendOptions) => void][] = [
-    [undefined, () => {}],
-    ['ignoreErrors<log>', (o) => (o.log.path = path)],
-    ['buffered<webhook>', (o) => (o.webhook.configFile = configFile)],
-    ['spooled<webhook>', (o) => Object.assign(o.webhook, { configFile, spool })],
-    [
-      'union[ignoreErrors<log>,buffered<webhook>]',
-      (o) => {
-        o.log.path = path
-        o.webhook.configFile = configFile
-      },
-    ],
+  const log = `--audit-log-path=${path}`
+  const webhook = `--audit-webhook-config-file=${configFile}`
+  const table: [name: string | undefined, flags: string[]][] = [
+    [undefined, []],
+    ['ignoreErrors<log>', [log]],
+    ['buffered<webhook>', [webhook]],
+    ['spooled<webhook>', [webhook, `--audit-webhook-spool-directory=${join(directory, 'spool')}`]],
+    ['union[ignoreErrors<log>,buffered<webhook>]', [log, webhook]],
     [
       'union[buffered<truncate<log>>,truncate<webhook>]',
-      (o) => {
-        Object.assign(o.log, { path, mode: 'batch' })
-        Object.assign(o.webhook, { configFile, mode: 'blocking-strict' })
-        o.log.truncate.enabled = o.webhook.truncate.enabled = true
-      },
+      [
+        ...[log, '--audit-log-mode=batch', '--audit-log-truncate-enabled'],
+        ...[webhook, '--audit-webhook-mode=blocking-strict', '--audit-webhook-truncate-enabled'],
+      ],
     ],
   ]
-  for (const [name, change] of table) {
-    const backend = await build(change)
+  for (const [name, flags] of table) {
+    const backend = await backendOf(...flags)
     t.equal(backend?.name, name)
     await backend?.shutdown(never)
   }
@@ -75,10 +57,11 @@ void t.test('what the options compose', async (t) => {
 
 void t.test('log and webhook both have every event, and shut down', async (t) => {
   const { path, configFile, received, versions } = await startReceiver(t)
-  const backend = (await build((o) => {
-    o.log.path = path
-    Object.assign(o.webhook, { configFile, version: 'audit.k8s.io/v1beta1' })
-  }))!
+  const backend = (await backendOf(
+    `--audit-log-path=${path}`,
+    `--audit-webhook-config-file=${configFile}`,
+    '--audit-webhook-version=audit.k8s.io/v1beta1',
+  ))!
   t.equal(await backend.processEvents([makeEvent(1), makeEvent(2)]), true)
   t.same(eventNumbers([path]), [1, 2])
   t.same(received, [], 'waits for its batch')
@@ -89,8 +72,8 @@ void t.test('log and webhook both have every event, and shut down', async (t) =>
 
 void t.test('a spool delivers, below the throttle', async (t) => {
   const { directory, configFile, received } = await startReceiver(t)
-  const spool = { directory: join(directory, 'spool'), maxBytes: 1 << 20 }
-  const backend = (await build((o) => Object.assign(o.webhook, { configFile, spool })))!
+  const spool = `--audit-webhook-spool-directory=${join(directory, 'spool')}`
+  const backend = (await backendOf(`--audit-webhook-config-file=${configFile}`, spool))!
   t.equal(backend.processEvents([makeEvent(1), makeEvent(2)]), true)
   await backend.shutdown(never)
   t.same(received, ['1', '2'])
@@ -100,7 +83,11 @@ void t.test('blocking-strict alone passes a failure on', async (t) => {
   const { configFile, answer } = await startReceiver(t)
   answer.status = 400
   for (const mode of ['blocking', 'blocking-strict'] as const) {
-    const backend = (await build((o) => Object.assign(o.webhook, { configFile, mode, initialBackoff: 0 })))!
+    const backend = (await backendOf(
+      `--audit-webhook-config-file=${configFile}`,
+      `--audit-webhook-mode=${mode}`,
+      '--audit-webhook-initial-backoff=0',
+    ))!
     t.equal(await backend.processEvents([makeEvent(1)]), mode === 'blocking')
     await backend.shutdown(never)
   }
@@ -108,20 +95,15 @@ void t.test('blocking-strict alone passes a failure on', async (t) => {
 
 void t.test('mistakes stop the start', async (t) => {
   const { path, configFile, directory } = await startReceiver(t)
-  const table: [message: RegExp, change: (options: AuditBackendOptions) => void][] = [
-    [/^--audit-log-path: EISDIR/, (o) => Object.assign(o.log, { path: directory })],
-    [/^--audit-log-maxage/, (o) => Object.assign(o.log, { path, maxage: -1 })],
+  const webhook = `--audit-webhook-config-file=${configFile}`
+  const table: [message: RegExp, flags: string[]][] = [
+    [/^--audit-log-path: EISDIR/, [`--audit-log-path=${directory}`]],
+    [/^--audit-log-maxage/, [`--audit-log-path=${path}`, '--audit-log-maxage=-1']],
     [
       /missing\.yaml/,
-      (o) => {
-        o.log.path = path
-        o.webhook.configFile = join(directory, 'missing.yaml')
-      },
+      [`--audit-log-path=${path}`, `--audit-webhook-config-file=${join(directory, 'missing.yaml')}`],
     ],
-    [
-      /audit\.log/,
-      (o) => Object.assign(o.webhook, { configFile, spool: { directory: path, maxBytes: 1 << 20 } }),
-    ],
+    [/audit\.log/, [webhook, `--audit-webhook-spool-directory=${path}`]],
   ]
-  for (const [message, change] of table) await t.rejects(build(change), { name: 'ConfigError', message })
+  for (const [message, flags] of table) await t.rejects(backendOf(...flags), { name: 'ConfigError', message })
 })

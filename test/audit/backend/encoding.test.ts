@@ -1,7 +1,8 @@
 import t from 'tap'
 import type { Backend } from '../../../src/audit/backend/backend.js'
+import { newLineEncoder } from '../../../src/audit/encode.js'
 import { EncodingBackend } from '../../../src/audit/backend/encoding.js'
-import { PluginErrors } from '../../../src/audit/backend/plugin-errors.js'
+import { PluginProblems } from '../../../src/audit/backend/plugin-problems.js'
 import type { Event } from '../../../src/audit/event.js'
 import { makeEvent, never, Report } from '../../support/audit.js'
 
@@ -27,8 +28,8 @@ class Lines implements Backend<Buffer> {
 function setUp(answer: boolean | Promise<boolean>) {
   const report = new Report()
   const lines = new Lines(answer)
-  const errors = new PluginErrors('encoding', report.metrics, report.problems)
-  return { report, lines, backend: new EncodingBackend(lines, 'audit.k8s.io/v1', errors) }
+  const errors = new PluginProblems('encoding', report.metrics, report.problems)
+  return { report, lines, backend: new EncodingBackend(lines, newLineEncoder('audit.k8s.io/v1'), errors) }
 }
 
 /** What encoding it fails with, as with a string that is too long. */

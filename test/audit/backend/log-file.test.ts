@@ -21,7 +21,7 @@ const BACKUP = /^audit-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}\.log(\.gz)?$/
 
 void t.test('an event is in the file when its promise resolves', async (t) => {
   const path = join(t.testdir(), 'new', 'directory', 'audit.log')
-  const { backend } = await openLog({ path })
+  const { backend } = await openLog(path)
   t.same(await sendEvents(backend, 0, 1), [])
   t.same(eventNumbers([path]), [0])
   t.equal(mode(path), '600')
@@ -32,7 +32,7 @@ void t.test('an event is in the file when its promise resolves', async (t) => {
 for (const compress of [false, true]) {
   void t.test(`rotation under load, compress ${compress}: nothing is lost or doubled`, async (t) => {
     const path = join(t.testdir(), 'audit.log')
-    const { backend, lines } = await openLog({ path, maxsize: 1, compress })
+    const { backend, lines } = await openLog(path, 'maxsize=1', `compress=${compress}`)
     t.same(await sendEvents(backend, 0, 20_000, { size: 700 }), [])
     await backend.shutdown(never)
     const files = logFiles(path)
@@ -53,7 +53,7 @@ for (const compress of [false, true]) {
 
 void t.test('a backup is named after the time of its rotation, in UTC', async (t) => {
   const path = join(t.testdir(), 'audit.log')
-  const { backend } = await openLog({ path, maxsize: 1 })
+  const { backend } = await openLog(path, 'maxsize=1')
   const before = Date.now()
   await sendEvents(backend, 0, 3, { size: 0.6 * MB, concurrency: 1 })
   const after = Date.now()
@@ -72,7 +72,7 @@ void t.test('a backup is named after the time of its rotation, in UTC', async (t
 void t.test('the size of a file that is already there counts, and its permissions stay', async (t) => {
   const path = join(t.testdir({ 'audit.log': '{"auditID":"0"}\n'.repeat(MB / 16) }), 'audit.log')
   chmodSync(path, 0o640)
-  const { backend } = await openLog({ path, maxsize: 1 })
+  const { backend } = await openLog(path, 'maxsize=1')
   await sendEvents(backend, 1, 2)
   await backend.shutdown(never)
   const files = logFiles(path)
@@ -84,7 +84,7 @@ void t.test('the size of a file that is already there counts, and its permission
 
 void t.test('an event larger than a file may be has a file of its own', async (t) => {
   const path = join(t.testdir(), 'audit.log')
-  const { backend } = await openLog({ path, maxsize: 1 })
+  const { backend } = await openLog(path, 'maxsize=1')
   await sendEvents(backend, 0, 1)
   t.same(await sendEvents(backend, 1, 3, { size: 2 * MB, concurrency: 2 }), [])
   await sendEvents(backend, 3, 4)
@@ -97,7 +97,7 @@ void t.test('an event larger than a file may be has a file of its own', async (t
 
 void t.test('half a line that a crash left is closed', async (t) => {
   const path = join(t.testdir({ 'audit.log': '{"auditID":"7"}\n{"audi' }), 'audit.log')
-  const { backend } = await openLog({ path })
+  const { backend } = await openLog(path)
   await sendEvents(backend, 8, 9)
   await backend.shutdown(never)
   t.match(readFileSync(path, 'utf8'), /^\{"auditID":"7"\}\n\{"audi\n\{.*"auditID":"8".*\}\n$/)
@@ -108,7 +108,7 @@ for (const create of [false, true]) {
     `the file is moved away under load, ${create ? 'another put in its place' : 'none in its place'}`,
     async (t) => {
       const path = join(t.testdir(), 'audit.log')
-      const { backend, lines } = await openLog({ path })
+      const { backend, lines } = await openLog(path)
       const moved = [1, 2, 3].map((i) => `${path}.${i}`)
       const each = (i: number) => {
         if (i % 1000 !== 0 || i === 0 || i > 3000) return
@@ -127,7 +127,7 @@ for (const create of [false, true]) {
 
 void t.test('a file moved away while nothing happens gets no more events', async (t) => {
   const path = join(t.testdir(), 'audit.log')
-  const { backend } = await openLog({ path })
+  const { backend } = await openLog(path)
   await sendEvents(backend, 0, 2)
   renameSync(path, `${path}.1`)
   await sendEvents(backend, 2, 4)
@@ -140,7 +140,7 @@ void t.test('a file moved away while nothing happens gets no more events', async
 
 void t.test('a file emptied by logrotate goes on from its beginning', async (t) => {
   const path = join(t.testdir(), 'audit.log')
-  const { backend, errors } = await openLog({ path })
+  const { backend, errors } = await openLog(path)
   await sendEvents(backend, 0, 10)
   truncateSync(path)
   t.same(await sendEvents(backend, 10, 12, { concurrency: 2 }), [])
@@ -155,7 +155,7 @@ void t.test('a file emptied by logrotate goes on from its beginning', async (t) 
 void t.test('a directory that vanishes is made again', async (t) => {
   const directory = join(t.testdir(), 'logs')
   const path = join(directory, 'audit.log')
-  const { backend } = await openLog({ path })
+  const { backend } = await openLog(path)
   await sendEvents(backend, 0, 1)
   rmSync(directory, { recursive: true })
   t.same(await sendEvents(backend, 1, 3), [])
@@ -167,7 +167,7 @@ void t.test(
   'while something is in the way events are refused and counted, and then taken again',
   async (t) => {
     const path = join(t.testdir(), 'logs', 'audit.log')
-    const { backend, lines, errors } = await openLog({ path })
+    const { backend, lines, errors } = await openLog(path)
     await sendEvents(backend, 0, 1)
     rmSync(dirname(path), { recursive: true })
     writeFileSync(dirname(path), 'a file, not a directory')
@@ -203,14 +203,14 @@ void t.test('a file that cannot be written stops the start with one line', async
   chmodSync(path, 0o400)
   await unprivileged(directory, async () => {
     await t.rejects(
-      openLog({ path }),
+      openLog(path),
       new ConfigError(
         `--audit-log-path: EACCES: permission denied, open '${path}', expected a file that can be written`,
       ),
     )
   })
-  await t.rejects(openLog({ path: directory }), { name: 'ConfigError', message: /^--audit-log-path: EISDIR/ })
-  await t.rejects(openLog({ path: '/dev/null' }), { name: 'ConfigError', message: /not a regular file/ })
+  await t.rejects(openLog(directory), { name: 'ConfigError', message: /^--audit-log-path: EISDIR/ })
+  await t.rejects(openLog('/dev/null'), { name: 'ConfigError', message: /not a regular file/ })
 })
 
 void t.test('a file that cannot be rotated grows on', async (t) => {
@@ -218,7 +218,7 @@ void t.test('a file that cannot be rotated grows on', async (t) => {
   const path = join(directory, 'audit.log')
   await unprivileged(directory, async () => {
     chmodSync(directory, 0o500)
-    const { backend, lines, errors } = await openLog({ path, maxsize: 1 })
+    const { backend, lines, errors } = await openLog(path, 'maxsize=1')
     t.same(await sendEvents(backend, 0, 3000, { size: 700 }), [])
     t.ok(statSync(path).size > 2 * MB)
     t.equal(await errors('log'), 0)
@@ -231,7 +231,7 @@ void t.test('a file that cannot be rotated grows on', async (t) => {
 
 void t.test('a line that somebody else appends is kept', async (t) => {
   const path = join(t.testdir(), 'audit.log')
-  const { backend, errors } = await openLog({ path })
+  const { backend, errors } = await openLog(path)
   await sendEvents(backend, 0, 2)
   appendFileSync(path, '{"auditID":"100"}\n')
   await sendEvents(backend, 2, 4, { concurrency: 1 })

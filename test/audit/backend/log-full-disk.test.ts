@@ -36,7 +36,7 @@ for (const concurrency of [1, 50]) {
       const path = join(disk, 'audit.log')
       const ballast = join(disk, 'ballast')
       writeFileSync(ballast, Buffer.alloc(700_000))
-      const { backend, errors, lines } = await openLog({ path })
+      const { backend, errors, lines } = await openLog(path)
 
       const failed = await sendEvents(backend, 0, 1000, { size: 500, concurrency })
       t.ok(failed.length > 100, `${failed.length} refused`)
@@ -68,7 +68,7 @@ onSmallDisk('a disk that is full when a rotated file is to be compressed', async
   // What gzip cannot make smaller.
   const random = Buffer.from(Array.from({ length: 600_000 }, () => Math.random() * 256))
   writeFileSync(name, random)
-  const { backend, lines } = await openLog({ path, compress: true })
+  const { backend, lines } = await openLog(path, 'compress')
   while (lines.length === 0) await sendEvents(backend, 0, 1)
   t.match(lines, [{ msg: 'audit log: cannot compress or remove rotated files', reason: /ENOSPC/ }])
   await backend.shutdown(never)
@@ -78,7 +78,7 @@ onSmallDisk('a disk that is full when a rotated file is to be compressed', async
 
 onSmallDisk('a file system that becomes read-only', async (t, disk) => {
   const path = join(disk, 'audit.log')
-  const { backend, errors, lines } = await openLog({ path })
+  const { backend, errors, lines } = await openLog(path)
   await sendEvents(backend, 0, 1)
   // Over it, another that is read-only.
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'tmpfs', disk])
@@ -102,7 +102,7 @@ onSmallDisk('a disk that is full from the start does not keep the proxy from sta
   t.match(full, /No space left/)
   // The file's own last page still has room: nothing more than that.
   writeFileSync(path, Buffer.alloc(4096 - statSync(path).size, ' '), { flag: 'a' })
-  const { backend, lines } = await openLog({ path })
+  const { backend, lines } = await openLog(path)
   t.match(lines, [{ msg: 'audit log: cannot open the log', reason: /ENOSPC/ }])
   t.same(await sendEvents(backend, 1, 2), [1])
   rmSync(ballast)

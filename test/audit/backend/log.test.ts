@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { LogBackend } from '../../../src/audit/backend/log/log-backend.js'
 import type { Appended, LogOutput } from '../../../src/audit/backend/log/log-output.js'
-import { PluginErrors } from '../../../src/audit/backend/plugin-errors.js'
+import { PluginProblems } from '../../../src/audit/backend/plugin-problems.js'
 import type { Event } from '../../../src/audit/event.js'
 import { makeEvent, never, Report } from '../../support/audit.js'
 import { eventNumbers, openLog, sendEvents, upTo } from '../../support/audit-backend.js'
@@ -42,7 +42,7 @@ const all = (calls: (boolean | Promise<boolean>)[]) => Promise.all(calls.map(asy
 function setUp({ encode = (e: Event) => Buffer.from(e.auditID), maxPending = 1000 } = {}) {
   const output = new HeldOutput()
   const report = new Report()
-  const errors = new PluginErrors('log', report.metrics, report.problems)
+  const errors = new PluginProblems('log', report.metrics, report.problems)
   const log = new LogBackend(output, encode, errors, report.metrics, maxPending)
   const send = (...ids: string[]) => log.processEvents(ids.map((id) => makeEvent(id)))
   const lost = () => report.value('apiserver_audit_error_total', { plugin: 'log' })
@@ -145,7 +145,7 @@ void t.test('formats and versions', async (t) => {
   ] as const
   for (const [i, [format, version, expected]] of table.entries()) {
     const path = join(dir, `${i}.log`)
-    const { backend } = await openLog({ path, format, version })
+    const { backend } = await openLog(path, `format=${format}`, `version=${version}`)
     await sendEvents(backend, 0, 1)
     await backend.shutdown(never)
     t.match(readFileSync(path, 'utf8'), expected)
@@ -153,7 +153,7 @@ void t.test('formats and versions', async (t) => {
 })
 
 void t.test('blocking does not say what blocking-strict does', async (t) => {
-  const { backend, errors } = await openLog({ path: join(t.testdir(), 'l', 'audit.log'), mode: 'blocking' })
+  const { backend, errors } = await openLog(join(t.testdir(), 'l', 'audit.log'), 'mode=blocking')
   rmSync(join(t.testdirName, 'l'), { recursive: true })
   writeFileSync(join(t.testdirName, 'l'), '')
   t.same(await sendEvents(backend, 0, 3), [])
@@ -164,9 +164,8 @@ void t.test('blocking does not say what blocking-strict does', async (t) => {
 void t.test('batch: shutdown writes each of 20,000 buffered events once', async (t) => {
   for (const maxSize of [1, 400]) {
     const path = join(t.testdir(), `${maxSize}.log`)
-    const batch = { bufferSize: 20_000, bufferBytes: 1 << 30, maxSize, maxWait: 30_000 }
-    const throttle = { throttleEnable: false, throttleQPS: 0, throttleBurst: 0 }
-    const { backend, errors } = await openLog({ path, mode: 'batch', batch: { ...batch, ...throttle } })
+    const batch = [`max-size=${maxSize}`, 'buffer-size=20000', `buffer-bytes=${1 << 30}`, 'max-wait=30s']
+    const { backend, errors } = await openLog(path, 'mode=batch', ...batch.map((flag) => `batch-${flag}`))
     t.ok(
       upTo(20_000).every((i) => backend.processEvents([makeEvent(i)]) === true),
       'no promise',

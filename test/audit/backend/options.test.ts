@@ -1,95 +1,68 @@
 import t from 'tap'
-import type { AuditBackendOptions } from '../../../src/audit/backend/options.js'
-import {
-  defaultAuditBackendOptions,
-  validateAuditBackendOptions,
-} from '../../../src/audit/backend/options.js'
+import { configureBackends } from '../../../src/audit/backend/registry.js'
+import { settingsOf } from '../../support/flags.js'
 
-function enabled(): AuditBackendOptions {
-  const options = defaultAuditBackendOptions()
-  options.log.path = '/var/log/audit.log'
-  options.webhook.configFile = '/etc/webhook.yaml'
-  return options
+const ENABLED = ['--audit-log-path=/var/log/audit.log', '--audit-webhook-config-file=/etc/webhook.yaml']
+const configure = (...flags: string[]) =>
+  configureBackends(settingsOf(flags.map((flag) => `--audit-${flag}`))).map(({ name }) => name)
+const enabled = (...flags: string[]) => {
+  const all = [...ENABLED, ...flags.map((flag) => `--audit-${flag}`)]
+  return configureBackends(settingsOf(all)).map(({ name }) => name)
 }
 
-void t.test('the defaults are valid', async () => {
-  validateAuditBackendOptions(defaultAuditBackendOptions())
-  validateAuditBackendOptions(enabled())
+void t.test('the defaults are valid', async (t) => {
+  t.same(configure(), [])
+  t.same(enabled(), ['log', 'webhook'])
 })
 
 void t.test('each mistake names its flag', async (t) => {
-  const table: [change: (options: AuditBackendOptions) => void, message: string][] = [
-    [(o) => (o.log.maxage = -1), '--audit-log-maxage: found -1, expected a whole number of at least 0'],
+  const table: [flags: string[], message: string][] = [
+    [['log-maxage=-1'], '--audit-log-maxage: found -1, expected a whole number of at least 0'],
+    [['log-format=xml'], '--audit-log-format: found "xml", expected one of legacy, json'],
+    [['log-mode=sync'], '--audit-log-mode: found "sync", expected one of batch, blocking, blocking-strict'],
     [
-      (o) => (o.log.maxbackup = 0.5),
-      '--audit-log-maxbackup: found 0.5, expected a whole number of at least 0',
-    ],
-    [(o) => (o.log.maxsize = NaN), '--audit-log-maxsize: found NaN, expected a whole number of at least 0'],
-    [
-      (o) => (o.log.format = 'xml' as 'json'),
-      '--audit-log-format: found "xml", expected one of legacy, json',
-    ],
-    [
-      (o) => (o.log.mode = 'sync' as 'batch'),
-      '--audit-log-mode: found "sync", expected one of batch, blocking, blocking-strict',
-    ],
-    [
-      (o) => (o.webhook.version = 'v1' as 'audit.k8s.io/v1'),
+      ['webhook-version=v1'],
       '--audit-webhook-version: found "v1", expected one of audit.k8s.io/v1, audit.k8s.io/v1beta1, audit.k8s.io/v1alpha1',
     ],
     [
-      (o) => (o.webhook.batch.bufferSize = 0),
+      ['webhook-batch-buffer-size=0'],
       '--audit-webhook-batch-buffer-size: found 0, expected a whole number of at least 1',
     ],
     [
-      (o) => (o.webhook.batch.maxSize = 0),
+      ['webhook-batch-max-size=0'],
       '--audit-webhook-batch-max-size: found 0, expected a whole number of at least 1',
     ],
     [
-      (o) => (o.webhook.batch.throttleQPS = 0),
+      ['webhook-batch-throttle-qps=0'],
       '--audit-webhook-batch-throttle-qps: found 0, expected a positive number',
     ],
     [
-      (o) => (o.webhook.batch.throttleBurst = 0),
+      ['webhook-batch-throttle-burst=0'],
       '--audit-webhook-batch-throttle-burst: found 0, expected a whole number of at least 1',
     ],
     [
-      (o) => (o.log.truncate.maxEventSize = 0),
+      ['log-truncate-max-event-size=0'],
       '--audit-log-truncate-max-event-size: found 0, expected a whole number of at least 1',
     ],
     [
-      (o) => (o.log.truncate.maxBatchSize = 1000),
+      ['log-truncate-max-batch-size=1000'],
       '--audit-log-truncate-max-batch-size: found 1000, expected at least --audit-log-truncate-max-event-size (102400)',
     ],
     [
-      (o) => {
-        o.webhook.spool.directory = '/var/spool/audit'
-        o.webhook.mode = 'blocking'
-      },
+      ['webhook-spool-directory=/var/spool/audit', 'webhook-mode=blocking'],
       '--audit-webhook-mode: found blocking, expected batch with --audit-webhook-spool-directory',
     ],
     [
-      (o) => (o.webhook.spool = { directory: '/var/spool/audit', maxBytes: 0 }),
-      '--audit-webhook-spool-max-size: found 0, expected a whole number of at least 1',
+      ['webhook-spool-directory=/var/spool/audit', 'webhook-spool-max-size=0'],
+      '--audit-webhook-spool-max-size: found 0, expected a positive number',
     ],
   ]
-  for (const [change, message] of table) {
-    const options = enabled()
-    change(options)
-    t.throws(() => validateAuditBackendOptions(options), { name: 'ConfigError', message })
-  }
+  for (const [flags, message] of table) t.throws(() => enabled(...flags), { name: 'ConfigError', message })
 })
 
-void t.test('what is not used is not looked at', async () => {
-  const off = defaultAuditBackendOptions()
-  off.log.maxage = -1
-  off.webhook.batch.bufferSize = 0
-  validateAuditBackendOptions(off)
-  const blocking = enabled()
-  blocking.webhook.mode = 'blocking'
-  blocking.webhook.batch.bufferSize = 0
-  validateAuditBackendOptions(blocking)
-  const unthrottled = enabled()
-  Object.assign(unthrottled.webhook.batch, { throttleEnable: false, throttleQPS: 0 })
-  validateAuditBackendOptions(unthrottled)
+void t.test('what is not used is not looked at', async (t) => {
+  t.same(configure('log-maxage=-1', 'webhook-batch-buffer-size=0'), [])
+  const both = ['log', 'webhook']
+  t.same(enabled('webhook-mode=blocking', 'webhook-batch-buffer-size=0'), both)
+  t.same(enabled('webhook-batch-throttle-enable=false', 'webhook-batch-throttle-qps=0'), both)
 })

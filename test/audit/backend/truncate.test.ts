@@ -1,5 +1,5 @@
 import t from 'tap'
-import { PluginErrors } from '../../../src/audit/backend/plugin-errors.js'
+import { PluginProblems } from '../../../src/audit/backend/plugin-problems.js'
 import { TruncateBackend } from '../../../src/audit/backend/truncate.js'
 import { newLineEncoder } from '../../../src/audit/encode.js'
 import type { Event } from '../../../src/audit/event.js'
@@ -14,7 +14,7 @@ function setUp<D extends HeldBackend | InstantBackend>(
   maxBatchSize: number,
 ) {
   const report = new Report()
-  const errors = new PluginErrors('truncate', report.metrics, report.problems, 'log')
+  const errors = new PluginProblems('truncate', report.metrics, report.problems, 'log')
   const config = { maxEventSize, maxBatchSize }
   return { report, delegate, truncate: new TruncateBackend(delegate, config, encode, errors, report.metrics) }
 }

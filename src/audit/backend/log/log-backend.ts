@@ -5,7 +5,7 @@ import type { AuditMetrics } from '../../metrics.js'
 import type { Backend } from '../backend.js'
 import { settles } from '../../../timers.js'
 import type { LogOutput } from './log-output.js'
-import type { PluginErrors } from '../plugin-errors.js'
+import type { PluginProblems } from '../plugin-problems.js'
 
 /** For error metrics and messages: k8s.io/apiserver/plugin/pkg/audit/log PluginName. */
 export const LOG_PLUGIN = 'log'
@@ -32,7 +32,7 @@ export class LogBackend<E = Event> implements Backend<E> {
   readonly name = LOG_PLUGIN
   readonly #output: LogOutput
   readonly #encode: (event: E) => Buffer
-  readonly #errors: PluginErrors
+  readonly #errors: PluginProblems
   readonly #metrics: AuditMetrics
   readonly #maxPending: number
   #pending: Pending[] = []
@@ -51,7 +51,7 @@ export class LogBackend<E = Event> implements Backend<E> {
   constructor(
     output: LogOutput,
     encode: (event: E) => Buffer,
-    errors: PluginErrors,
+    errors: PluginProblems,
     metrics: AuditMetrics,
     maxPending = 64 << 20,
   ) {

@@ -2,6 +2,7 @@ import { fstatSync, write } from 'node:fs'
 import type { Writable } from 'node:stream'
 import { promisify } from 'node:util'
 import { errorMessage } from '../../../errors.js'
+import type { DeliveryHealth } from '../delivery-health.js'
 
 /** How much of a chunk was stored. */
 export interface Appended {
@@ -86,5 +87,18 @@ export class DescriptorOutput implements LogOutput {
 
   close(): Promise<void> {
     return Promise.resolve()
+  }
+}
+
+/** The output, with its health kept. */
+export function watchOutput(output: LogOutput, health: DeliveryHealth): LogOutput {
+  return {
+    async append(lines) {
+      const result = await output.append(lines)
+      if (result.stored === lines.length) health.succeeded()
+      else health.failed(result.error ?? 'short write')
+      return result
+    },
+    close: () => output.close(),
   }
 }

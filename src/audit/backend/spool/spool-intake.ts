@@ -1,6 +1,6 @@
 import { errorMessage } from '../../../errors.js'
 import type { Spool } from './spool.js'
-import type { Problems } from '../webhook/webhook-reporter.js'
+import type { Problems } from '../problems.js'
 
 export interface IntakeOptions {
   /** How many events are kept in memory while the disk takes none: --audit-webhook-batch-buffer-size. */

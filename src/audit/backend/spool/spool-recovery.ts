@@ -1,7 +1,7 @@
 import { readdirSync, rmSync, truncateSync } from 'node:fs'
 import { readAcknowledged } from './spool-ack.js'
 import { SEGMENT_START, scanSegment, segmentBase, segmentPath, segmentSize } from './spool-segment.js'
-import type { Problems } from '../webhook/webhook-reporter.js'
+import type { Problems } from '../problems.js'
 
 export interface Segment {
   /** Sequence number of its first record. */

@@ -2,8 +2,9 @@ import { errorMessage } from '../../../errors.js'
 import { recordPayload } from './spool-segment.js'
 import type { SpoolIntake } from './spool-intake.js'
 import type { Spool } from './spool.js'
-import { WEBHOOK_PLUGIN, type WebhookDelivery } from '../webhook/webhook-delivery.js'
-import type { DeliveryMetrics, Problems } from '../webhook/webhook-reporter.js'
+import type { Delivery } from '../delivery.js'
+import type { DeliveryMetrics } from '../delivery-metrics.js'
+import type { Problems } from '../problems.js'
 
 export interface SenderOptions {
   /** How many events a batch has at most: --audit-webhook-batch-max-size. */
@@ -19,7 +20,9 @@ export interface SenderOptions {
 export interface SenderDeps {
   readonly spool: Spool
   readonly intake: SpoolIntake
-  readonly delivery: WebhookDelivery
+  readonly delivery: Delivery
+  /** Whose events these are, for metrics. */
+  readonly plugin: string
   readonly problems: Problems
   readonly metrics: DeliveryMetrics
 }
@@ -159,10 +162,10 @@ export class SpoolSender {
   }
 
   async #deliver(batch: InFlight): Promise<void> {
-    const { delivery, spool, metrics } = this.#deps
+    const { delivery, plugin, spool, metrics } = this.#deps
     const { delivered } = await delivery.deliver(batch.lines, this.#signals)
     batch.delivered = delivered === batch.lines.length
-    metrics.observeBatch(WEBHOOK_PLUGIN, batch.delivered)
+    metrics.observeBatch(plugin, batch.delivered)
     for (let first = this.#inFlight[0]; first?.delivered; first = this.#inFlight[0]) {
       this.#inFlight.shift()
       this.#heldInFlight -= first.held.length

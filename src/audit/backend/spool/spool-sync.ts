@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { errorMessage } from '../../../errors.js'
 import type { SegmentWriter } from './spool-segment.js'
-import type { Problems } from '../webhook/webhook-reporter.js'
+import type { Problems } from '../problems.js'
 
 /** A disk that is slow to sync makes this longer, never the queue of syncs. */
 const INTERVAL_MS = 100

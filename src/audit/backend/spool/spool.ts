@@ -6,7 +6,7 @@ import { DirectoryLock } from './spool-lock.js'
 import { recoverSpool, type Segment, type SpoolState } from './spool-recovery.js'
 import { SegmentReader, SegmentWriter, segmentPath } from './spool-segment.js'
 import { SpoolSync } from './spool-sync.js'
-import type { Problems } from '../webhook/webhook-reporter.js'
+import type { Problems } from '../problems.js'
 
 export interface SpoolOptions {
   /** --audit-webhook-spool-directory; made, for its owner only, where it is missing. */

@@ -54,7 +54,14 @@ class SpooledWebhookBackend<E> implements Backend<E> {
     const delivery = new WebhookDelivery(client, backoff, problems, metrics)
     const intake = new SpoolIntake(spool, options, problems, () => this.#sender.wake())
     this.#intake = intake
-    this.#sender = new SpoolSender(options, { spool, intake, delivery, problems, metrics })
+    this.#sender = new SpoolSender(options, {
+      spool,
+      intake,
+      delivery,
+      plugin: WEBHOOK_PLUGIN,
+      problems,
+      metrics,
+    })
     this.#hideSpool = metrics.showSpool(WEBHOOK_PLUGIN, () => spool.size)
   }
 

@@ -2,7 +2,8 @@ import type { Event } from '../../event.js'
 import type { Backend } from '../backend.js'
 import type { EventListClient } from './webhook-client.js'
 import { ATTEMPTS, WEBHOOK_PLUGIN, WebhookDelivery } from './webhook-delivery.js'
-import type { DeliveryMetrics, Problems } from './webhook-reporter.js'
+import type { DeliveryMetrics } from '../delivery-metrics.js'
+import type { Problems } from '../problems.js'
 
 export interface WebhookOptions {
   /** Milliseconds before the first retry: --audit-webhook-initial-backoff. */

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { encodeEventListBody } from './webhook-body.js'
 import type { EventListClient } from './webhook-client.js'
-import type { DeliveryMetrics, Problems } from './webhook-reporter.js'
+import type { Delivery, DeliverySignals } from '../delivery.js'
+import type { DeliveryMetrics } from '../delivery-metrics.js'
+import type { Problems } from '../problems.js'
 
 /** For metrics and messages: k8s.io/apiserver/plugin/pkg/audit/webhook PluginName. */
 export const WEBHOOK_PLUGIN = 'webhook'
@@ -24,16 +26,6 @@ export const ATTEMPTS = 5
 /** Longer than this and a timer fires at once. */
 const MAX_SLEEP = 2 ** 31 - 1
 
-/** Ends a delivery before its time. */
-export interface DeliverySignals {
-  /** No further attempt is made, and no wait for one goes on; one that is under way may end. */
-  readonly stopRetrying: AbortSignal
-  /** An attempt that is under way is ended as well. */
-  readonly abandon: AbortSignal
-  /** Called when an attempt has failed, before stopRetrying is looked at. */
-  readonly onFailure?: () => void
-}
-
 /** Whether the last attempt of one delivery failed. */
 interface Progress {
   isFailing: boolean
@@ -43,7 +35,7 @@ interface Progress {
  * Posts lines, and posts them again for as long as the backoff allows, whatever the failure was
  * (k8s.io/apiserver/plugin/pkg/audit/webhook/webhook.go retryOnError).
  */
-export class WebhookDelivery {
+export class WebhookDelivery implements Delivery {
   readonly #client: EventListClient
   readonly #backoff: Backoff
   readonly #problems: Pick<Problems, 'trouble'>

@@ -1,0 +1,8 @@
+/** What a webhook and its spool count. */
+export interface DeliveryMetrics {
+  observeBatch(plugin: string, success: boolean): void
+  observeDelivery(plugin: string, seconds: number): void
+  observeRetry(plugin: string): void
+  /** Shows the size of a spool until the function it returns is called. */
+  showSpool(plugin: string, bytes: () => number): () => void
+}

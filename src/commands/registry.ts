@@ -1,0 +1,7 @@
+import type { Command } from '../cli/commands.js'
+import { eventsCommand } from './events.js'
+import { kubeconfigCommand } from './kubeconfig.js'
+import { policyCommand } from './policy.js'
+
+/** Everything that is not running the proxy, in the order of `--help`. */
+export const COMMANDS: readonly Command[] = [eventsCommand, policyCommand, kubeconfigCommand]

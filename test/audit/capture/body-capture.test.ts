@@ -36,7 +36,8 @@ const setUp = (options: Partial<CapturesOptions> = {}) => {
       protobuf: {
         convert: (body) => {
           const kind = body.toString().slice(4)
-          if (!body.toString().startsWith('k8s\0')) return undefined
+          if (!body.toString().startsWith('k8s\0')) return { unread: 'no prefix' }
+          if (kind === 'Long') return { tooLong: '{"kind":"Long","metadata":{"name":"p"},"data":{' }
           const known = kind !== 'Widget'
           return {
             json: `{"kind":"${kind}","apiVersion":"v1","metadata":{"name":"p"}}`,
@@ -176,7 +177,8 @@ void t.test('media types', (t) => {
     t.equal(feed(request(ALL, { mediaType }), '{"n":1e21}').json, '{"n":1e21}', 'JSON is YAML')
     t.equal(feed(request(ALL, { mediaType }), '\t').json, undefined)
   }
-  const yamlStatus = setUp({ converters: { yaml: () => NOT_FOUND, protobuf: { convert: () => undefined } } })
+  const protobuf = { convert: () => ({ unread: 'no prefix' }) }
+  const yamlStatus = setUp({ converters: { yaml: () => NOT_FOUND, protobuf } })
   const yaml = { mediaType: 'application/yaml' }
   t.match(feed(yamlStatus.response(STATUS, yaml), 'apiVersion: v1\nkind: Status\n'), {
     status: { code: 404 },
@@ -195,7 +197,7 @@ void t.test('media types', (t) => {
     'kube-audit-proxy.io/unknown-fields': 'v1, Kind=Newer',
   })
   t.strictSame(feed(request(ALL, { mediaType }), 'rubbish'), {
-    annotations: { 'kube-audit-proxy.io/unread-request-object': 'the body is not valid protobuf' },
+    annotations: { 'kube-audit-proxy.io/unread-request-object': 'no prefix' },
   })
   t.strictSame(feed(response(STATUS, { mediaType }), 'k8s\0Status').status, {})
   t.end()
@@ -279,6 +281,12 @@ void t.test('the cap on one body', (t) => {
     'decoded',
   )
   t.strictSame(truncated, ['request body', 'response body', 'response body'])
+  t.match(
+    feed(request(ALL, { mediaType: 'application/vnd.kubernetes.protobuf' }), 'k8s\0Long'),
+    { json: undefined, metadata: { name: 'p' }, annotations: annotations('request') },
+    'only its JSON is larger',
+  )
+  truncated.pop()
   t.strictSame(feed(request(METADATA), big(2000)), { status: undefined, metadata: { name: 'big' } })
   t.equal(feed(response(STATUS), NOT_FOUND.replace('gone', 'x'.repeat(2000)), 300).annotations, undefined)
   t.equal(truncated.length, 3, 'where no object was wanted, none was left out')

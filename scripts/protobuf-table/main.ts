@@ -7,9 +7,9 @@ import { addVersion, type Table } from './table.js'
 
 /**
  * The versions of the modules k8s.io/api and so on that the table is made from, the newest first. The older ones are for
- * what a newer Kubernetes no longer has.
+ * what a newer Kubernetes no longer has: alpha versions come and go within a release or two.
  */
-const VERSIONS = ['v0.37.2', 'v0.34.4', 'v0.32.3', 'v0.20.2']
+const VERSIONS = ['v0.37.2', 'v0.36.6', 'v0.35.10', 'v0.34.4', 'v0.33.13', 'v0.32.3', 'v0.20.2']
 
 // Writes the table of protobuf messages: `npm run protobuf-table`. It needs the go command, which gets the modules.
 const table: Table = new Map()

@@ -1,8 +1,9 @@
+import { cborToJSON } from '../cbor/convert.js'
 import type { RequestTarget, TooLong, Unread } from '../convert.js'
 import { compactJSON } from '../json/json.js'
+import { JSONWriter, MAX_DEPTH, OutputTooLong, TooDeep } from '../json/json-writer.js'
 import { defaultTypeMeta } from './default-kind.js'
-import { JSONWriter, OutputTooLong } from './json-writer.js'
-import { MAX_DEPTH, MessagePrinter, TooDeep } from './printer.js'
+import { MessagePrinter } from './printer.js'
 import { Scanner, type Slot } from './scanner.js'
 import { Schema, type Message } from './schema.js'
 import { TABLE } from './table.js'
@@ -39,6 +40,9 @@ const MAX_ENVELOPES = 8
 
 /** "k8s" and a zero byte: k8s.io/apimachinery/pkg/runtime/serializer/protobuf/protobuf.go protoEncodingPrefix. */
 const MAGIC = Buffer.from('k8s\0')
+
+/** The tag that CBOR begins with where nothing else says that it is CBOR. */
+const SELF_DESCRIBED_CBOR = Buffer.from([0xd9, 0xd9, 0xf7])
 
 /**
  * Kubernetes objects from protobuf to JSON. One serves all requests; it keeps what it has learned of the table.
@@ -131,7 +135,7 @@ export class ProtobufConverter {
     return { apiVersion: text(apiVersion), kind: text(kind), raw: scanner.bytes(raw) ?? Buffer.alloc(0) }
   }
 
-  /** JSON text; in a RawExtension an object with an envelope of its own; or something else. */
+  /** JSON text, or CBOR; in a RawExtension an object with an envelope of its own; or something else. */
   #embedded(bytes: Buffer, special: string, place: Place): Printed {
     if (special === 'RawExtension' && isEnvelope(bytes) && place.envelopes <= MAX_ENVELOPES) {
       try {
@@ -140,6 +144,11 @@ export class ProtobufConverter {
         if (!(err instanceof MalformedProtobuf)) throw err
       }
     }
+    if (mayBeCBOR(bytes, special)) {
+      const converted = cborToJSON(bytes, place)
+      if ('tooLong' in converted) throw new OutputTooLong(converted.tooLong)
+      if ('json' in converted) return { json: converted.json, unknownFields: false }
+    }
     // Go would refuse to print what is no JSON: better to show the bytes than to lose the object around them.
     return { json: compactJSON(bytes) ?? JSON.stringify(bytes.toString('base64')), unknownFields: false }
   }
@@ -147,4 +156,18 @@ export class ProtobufConverter {
 
 function isEnvelope(bytes: Buffer): boolean {
   return bytes.length > MAGIC.length && MAGIC.equals(bytes.subarray(0, MAGIC.length))
+}
+
+/**
+ * Whether kube-apiserver would take the bytes in a RawExtension or a FieldsV1 for CBOR, by its first ones
+ * (k8s.io/apimachinery/pkg/runtime/extension.go guessContentType, pkg/apis/meta/v1/helpers.go getContentType).
+ */
+function mayBeCBOR(bytes: Buffer, special: string): boolean {
+  if (special === 'RawExtension')
+    return SELF_DESCRIBED_CBOR.equals(bytes.subarray(0, SELF_DESCRIBED_CBOR.length))
+  const [first = 0] = bytes
+  return (
+    special === 'FieldsV1' &&
+    (first === 0xf6 || (first >= 0xa0 && first <= 0xbf) || (first >= 0xc6 && first <= 0xdb))
+  )
 }

@@ -1,19 +1,8 @@
-import type { JSONWriter } from './json-writer.js'
+import { type JSONWriter, MAX_DEPTH, TooDeep } from '../json/json-writer.js'
 import { last, NO_FIELDS, positions, type Scanner, type Slot, type Slots } from './scanner.js'
 import type { Field, Message } from './schema.js'
 import type { TypeMeta } from './type-meta.js'
 import { numberText, scalarText, specialText, stringText } from './values.js'
-
-/** The object nests too deep. */
-export class TooDeep extends Error {
-  override name = 'TooDeep'
-}
-
-/**
- * How deep objects and lists may nest. The apiserver's protobuf decoder has no limit; this is the one of Go's
- * encoding/json (maxNestingDepth), so that whatever reads the log can read what is printed here.
- */
-export const MAX_DEPTH = 10000
 
 /**
  * The bytes of a RawExtension or its like as JSON.

@@ -1,12 +1,8 @@
-import { formatDouble, formatDuration, formatMicroTime, formatTime } from './format.js'
+import { formatDouble, jsonString } from '../json/json-values.js'
+import { formatDuration, formatMicroTime, formatTime } from './format.js'
 import { last, type Scanner, type Slots } from './scanner.js'
 import type { Field, ValueType } from './schema.js'
 import { MalformedProtobuf } from './wire.js'
-
-const SPACE = 0x20
-const QUOTE = 0x22
-const BACKSLASH = 0x5c
-const TILDE = 0x7e
 
 /** The scalar at `at` as JSON. */
 export function scalarText(scanner: Scanner, { type }: Field, at: number): string {
@@ -28,17 +24,10 @@ export function numberText({ buf, wire }: Scanner, type: ValueType, at: number):
   return type === 'int32' ? String(wire.low) : wire.int64()
 }
 
-/** The string at `at` as JSON. Most strings are plain ASCII, and need no escapes. */
+/** The string at `at` as JSON. */
 export function stringText(scanner: Scanner, at: number): string {
   scanner.delimited(at)
-  const { buf, wire } = scanner
-  const { start, stop } = wire
-  for (let i = start; i < stop; i++) {
-    const c = buf[i] as number
-    if (c < SPACE || c > TILDE || c === QUOTE || c === BACKSLASH)
-      return JSON.stringify(buf.toString('utf8', start, stop))
-  }
-  return `"${buf.toString('latin1', start, stop)}"`
+  return jsonString(scanner.buf, scanner.wire.start, scanner.wire.stop)
 }
 
 /** A value whose Go type has a MarshalJSON of its own and that holds no other. Its slots are in the order of table.ts. */

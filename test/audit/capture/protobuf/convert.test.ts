@@ -217,6 +217,17 @@ void t.test('values', (t) => {
       '{"data":{"a":9007199254740993}}',
     ],
     ['raw nothing', revision(bytes(2, bytes(1, ''))), '{"data":null}'],
+    ['raw CBOR', revision(bytes(2, bytes(1, Buffer.from('d9d9f7a141610f', 'hex')))), '{"data":{"a":15}}'],
+    [
+      'raw CBOR that does not say so',
+      revision(bytes(2, bytes(1, Buffer.from('a0', 'hex')))),
+      '{"data":"oA=="}',
+    ],
+    [
+      'managed fields in CBOR',
+      meta(bytes(17, bytes(7, bytes(1, Buffer.from('a143663a61a0', 'hex'))))),
+      '{"metadata":{"managedFields":[{"fieldsV1":{"f:a":{}}}]}}',
+    ],
     ['raw bytes that are no JSON', revision(bytes(2, bytes(1, '{]'))), '{"data":"e10="}'],
     [
       'a raw object',

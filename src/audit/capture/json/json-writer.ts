@@ -8,6 +8,17 @@ export class OutputTooLong extends Error {
   }
 }
 
+/** The object nests too deep. */
+export class TooDeep extends Error {
+  override name = 'TooDeep'
+}
+
+/**
+ * How deep objects and lists may nest in the JSON that is made of other formats: as deep as Go's encoding/json reads
+ * (maxNestingDepth), so that whatever reads the log can read it.
+ */
+export const MAX_DEPTH = 10000
+
 /** Writes one JSON document, at most maxLength UTF-16 code units of it. Throws OutputTooLong. */
 export class JSONWriter {
   /** What was written. */

@@ -42,6 +42,7 @@ export interface Converters {
       target?: RequestTarget,
     ): ProtobufObject | Unread | TooLong
   }
+  readonly cbor: (body: Buffer, limits: { readonly maxLength: number }) => ConvertedBody | Unread | TooLong
 }
 
 /** A body as JSON text on one line. */
@@ -76,6 +77,8 @@ export function toJSON(
         const object = converters.protobuf.convert(body, { maxLength }, target)
         return 'json' in object ? { json: object.json, annotations: unknowns(object) } : object
       }
+      case 'cbor':
+        return converters.cbor(body, { maxLength })
     }
   } catch (err) {
     return { unread: `reading the body failed: ${(err as Error).name}` }

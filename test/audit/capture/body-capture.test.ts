@@ -3,6 +3,7 @@ import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import t from 'tap'
 import type { ObjectReference } from '../../../src/audit/event.js'
 import { Captures, type CapturesOptions } from '../../../src/audit/capture/body-capture.js'
+import { cborToJSON } from '../../../src/audit/capture/cbor/convert.js'
 import type { BodyCapture, CaptureWants } from '../../../src/audit/capture/capture.js'
 import type { CapturedBody } from '../../../src/audit/captured-body.js'
 import { CaptureBudget } from '../../../src/audit/capture/limits.js'
@@ -48,6 +49,7 @@ const setUp = (options: Partial<CapturesOptions> = {}) => {
           }
         },
       },
+      cbor: cborToJSON,
     },
     ...options,
   })
@@ -178,7 +180,7 @@ void t.test('media types', (t) => {
     t.equal(feed(request(ALL, { mediaType }), '\t').json, undefined)
   }
   const protobuf = { convert: () => ({ unread: 'no prefix' }) }
-  const yamlStatus = setUp({ converters: { yaml: () => NOT_FOUND, protobuf } })
+  const yamlStatus = setUp({ converters: { yaml: () => NOT_FOUND, protobuf, cbor: cborToJSON } })
   const yaml = { mediaType: 'application/yaml' }
   t.match(feed(yamlStatus.response(STATUS, yaml), 'apiVersion: v1\nkind: Status\n'), {
     status: { code: 404 },
@@ -200,6 +202,28 @@ void t.test('media types', (t) => {
     annotations: { 'kube-audit-proxy.io/unread-request-object': 'no prefix' },
   })
   t.strictSame(feed(response(STATUS, { mediaType }), 'k8s\0Status').status, {})
+  const cbor = { mediaType: 'application/cbor' }
+  const body = Buffer.from('d9d9f7a2486d65746164617461a1446e616d6541614164d641ff', 'hex')
+  t.match(feed(request(ALL, cbor), body), {
+    json: '{"metadata":{"name":"a"},"d":"/w=="}',
+    metadata: { name: 'a' },
+    annotations: undefined,
+  })
+  const apply = { mediaType: 'application/apply-patch+cbor', method: 'PATCH' }
+  t.equal(feed(request(ALL, apply), body).json, '{"metadata":{"name":"a"},"d":"/w=="}')
+  t.strictSame(feed(request(ALL, cbor), 'rubbish'), {
+    annotations: {
+      'kube-audit-proxy.io/unread-request-object': 'the body is not valid cbor: unexpected end',
+    },
+  })
+  const notFound = Buffer.from(
+    'd9d9f7a344636f64651901944a61706956657273696f6e427631446b696e6446537461747573',
+    'hex',
+  )
+  for (const size of [1, 20, 1e9])
+    t.strictSame(feed(response(STATUS, cbor), notFound, size).status, { code: 404 })
+  t.strictSame(feed(response(STATUS, cbor), body), {}, 'no Status')
+  t.equal(response(ALL, { mediaType: 'application/cbor-seq' }), undefined, 'a watch')
   t.end()
 })
 

@@ -53,7 +53,8 @@ const MANIFEST = JSON.stringify({
 const protobuf = new ProtobufConverter()
 
 function decodeProtobuf(body: Buffer): Json {
-  return JSON.parse(protobuf.convert(body, { maxLength: 1 << 20 })?.json ?? 'null') as Json
+  const converted = protobuf.convert(body, { maxLength: 1 << 20 })
+  return JSON.parse('json' in converted ? converted.json : 'null') as Json
 }
 
 const kubectl = findKubectl()

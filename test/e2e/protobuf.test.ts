@@ -44,7 +44,7 @@ function parse(text: string): unknown {
 function convert(body: Buffer, target?: RequestTarget): unknown {
   const before = Buffer.from(body)
   const converted = converter.convert(body, LIMITS, target)
-  if (converted === undefined) throw new Error('not converted')
+  if (!('json' in converted)) throw new Error(`not converted: ${JSON.stringify(converted)}`)
   if (!converted.known) throw new Error(`unknown: ${converted.apiVersion} ${converted.kind}`)
   if (!before.equals(body)) throw new Error('the body was changed')
   return parse(converted.json)

@@ -6,6 +6,7 @@ import { Pool, type Dispatcher } from 'undici'
 import type { Event } from '../../src/audit/event.js'
 import { Captures } from '../../src/audit/capture/body-capture.js'
 import { CaptureBudget } from '../../src/audit/capture/limits.js'
+import { cborToJSON } from '../../src/audit/capture/cbor/convert.js'
 import { ProtobufConverter } from '../../src/audit/capture/protobuf/convert.js'
 import { yamlToJSON } from '../../src/audit/capture/yaml/yaml.js'
 import { Clock } from '../../src/audit/clock.js'
@@ -59,7 +60,7 @@ async function serve(
       budget: new CaptureBudget(),
       redactor: undefined,
       onTruncated: () => undefined,
-      converters: { yaml: yamlToJSON, protobuf: new ProtobufConverter() },
+      converters: { yaml: yamlToJSON, protobuf: new ProtobufConverter(), cbor: cborToJSON },
     }),
     upstream: new Upstream(() => connections, new RequestHeaderAsserter(() => connections)),
     reviews: undefined as unknown as ReviewClient,

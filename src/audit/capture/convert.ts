@@ -19,6 +19,18 @@ export interface RequestTarget {
   readonly ref: ObjectReference | undefined
 }
 
+/** A body that could not be read. */
+export interface Unread {
+  /** Why, in a sentence without a full stop. */
+  readonly unread: string
+}
+
+/** A body whose JSON would be longer than is wanted. */
+export interface TooLong {
+  /** The beginning of the JSON. */
+  readonly tooLong: string
+}
+
 /** What turns bodies that are not JSON into JSON text on one line; undefined is what each says to what it cannot read. */
 export interface Converters {
   readonly yaml: (text: string) => string | undefined
@@ -28,8 +40,9 @@ export interface Converters {
       body: Buffer,
       limits: { readonly maxLength: number },
       target?: RequestTarget,
-    ): ProtobufObject | undefined
+    ): ProtobufObject | Unread | TooLong
   }
+  readonly cbor: (body: Buffer, limits: { readonly maxLength: number }) => ConvertedBody | Unread | TooLong
 }
 
 /** A body as JSON text on one line. */
@@ -39,9 +52,11 @@ export interface ConvertedBody {
 }
 
 /**
- * The object in `body` as JSON text; undefined where kube-apiserver would not read it either, or where the text would be
- * longer than `maxLength`. A patch is decoded into maps: of duplicate keys the last one counts.
+ * The object in `body` as JSON text, or why there is none; undefined where kube-apiserver would not read it either. A
+ * patch is decoded into maps: of duplicate keys the last one counts. It never throws: whatever goes wrong in here is the
+ * doing of a client's body, and leaves out that body.
  *
+ * @param maxLength how long the text may be, in UTF-16 code units
  * @param target set for the body of a request
  */
 export function toJSON(
@@ -51,16 +66,22 @@ export function toJSON(
   converters: Converters,
   maxLength: number,
   target?: RequestTarget,
-): ConvertedBody | undefined {
-  switch (encoding) {
-    case 'json':
-      return converted(compactJSON(body, isPatch ? 'last' : 'merge'))
-    case 'yaml':
-      return converted(compactJSON(body, 'last') ?? converters.yaml(body.toString('utf8')))
-    case 'protobuf': {
-      const object = converters.protobuf.convert(body, { maxLength }, target)
-      return object && { json: object.json, annotations: unknowns(object) }
+): ConvertedBody | Unread | TooLong | undefined {
+  try {
+    switch (encoding) {
+      case 'json':
+        return converted(compactJSON(body, isPatch ? 'last' : 'merge'))
+      case 'yaml':
+        return converted(compactJSON(body, 'last') ?? converters.yaml(body.toString('utf8')))
+      case 'protobuf': {
+        const object = converters.protobuf.convert(body, { maxLength }, target)
+        return 'json' in object ? { json: object.json, annotations: unknowns(object) } : object
+      }
+      case 'cbor':
+        return converters.cbor(body, { maxLength })
     }
+  } catch (err) {
+    return { unread: `reading the body failed: ${(err as Error).name}` }
   }
 }
 

@@ -101,7 +101,7 @@ export class HeldCapture implements BodyCapture {
     const { converters, maxBodyBytes, redactor } = this.#environment
     const body = this.#decode(this.#held.concat(), contentEncoding)
     if (body === 'too large') return this.#leaveOut('body')
-    if (body === undefined) return this.#unread(contentEncoding)
+    if (body === undefined) return this.#unread(`the body is not valid ${contentEncoding}`)
     if (this.#statusOnly && !mayBeStatus(body, encoding, 'identity')) return NOTHING
     const converted = toJSON(
       body,
@@ -111,7 +111,9 @@ export class HeldCapture implements BodyCapture {
       maxBodyBytes,
       kind === 'request' ? { method, ref } : undefined,
     )
-    if (converted === undefined) return this.#unread(encoding)
+    if (converted === undefined) return this.#unread(`the body is not valid ${encoding}`)
+    if ('unread' in converted) return this.#unread(converted.unread)
+    if ('tooLong' in converted) return { ...this.#ofPrefix(converted.tooLong), ...this.#leaveOut('body') }
     const { json, annotations } = converted
     const found: CapturedBody = {
       status: wants.status ? this.#status(json) : undefined,
@@ -134,9 +136,14 @@ export class HeldCapture implements BodyCapture {
 
   /** What the beginning of a body says that was cut off, by a limit or by its sender. */
   #readPrefix(bytes: Buffer): CapturedBody {
-    const { wants, encoding, contentEncoding } = this.#options
+    const { encoding, contentEncoding } = this.#options
     if (encoding !== 'json' || contentEncoding !== 'identity') return NOTHING
-    const prefix = bytes.toString('utf8')
+    return this.#ofPrefix(bytes.toString('utf8'))
+  }
+
+  /** What the beginning of the JSON says. */
+  #ofPrefix(prefix: string): CapturedBody {
+    const { wants } = this.#options
     return {
       status: wants.status ? this.#status(prefix) : undefined,
       metadata: wants.metadata ? readPrefixMetadata(prefix) : undefined,
@@ -144,10 +151,10 @@ export class HeldCapture implements BodyCapture {
   }
 
   /** A body that nobody can read is missing from the event, which then says so: nobody hides one by breaking it. */
-  #unread(as: string): CapturedBody {
+  #unread(why: string): CapturedBody {
     const { wants, kind } = this.#options
     if (!wants.object) return NOTHING
-    return { annotations: { [`kube-audit-proxy.io/unread-${kind}-object`]: `the body is not valid ${as}` } }
+    return { annotations: { [`kube-audit-proxy.io/unread-${kind}-object`]: why } }
   }
 
   #status(json: string): ResponseStatus | undefined {

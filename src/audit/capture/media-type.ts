@@ -1,5 +1,5 @@
 /** How a body is encoded, as far as its object can be read. */
-export type Encoding = 'json' | 'yaml' | 'protobuf'
+export type Encoding = 'json' | 'yaml' | 'protobuf' | 'cbor'
 
 /**
  * How a body of this Content-Type is read; undefined where it has no object: another type, or a stream of watch events.
@@ -22,6 +22,9 @@ export function encodingOf(mediaType: string | undefined, isRequest: boolean): E
       return 'yaml'
     case 'application/vnd.kubernetes.protobuf':
       return 'protobuf'
+    case 'application/cbor':
+    case 'application/apply-patch+cbor':
+      return 'cbor'
     default:
       return undefined
   }

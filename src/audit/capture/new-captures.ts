@@ -1,5 +1,6 @@
 import type { AuditMetrics } from '../metrics.js'
 import { Captures } from './body-capture.js'
+import { cborToJSON } from './cbor/convert.js'
 import { CaptureBudget } from './limits.js'
 import type { CaptureOptions } from './options.js'
 import { ProtobufConverter } from './protobuf/convert.js'
@@ -27,6 +28,6 @@ export function newCaptures(
     budget: new CaptureBudget(memory),
     redactor: redact ? new Redactor(redactionKey) : undefined,
     onTruncated: () => metrics.observeTruncated('capture'),
-    converters: { yaml: yamlToJSON, protobuf: new ProtobufConverter() },
+    converters: { yaml: yamlToJSON, protobuf: new ProtobufConverter(), cbor: cborToJSON },
   })
 }

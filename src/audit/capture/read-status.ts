@@ -1,5 +1,6 @@
 import type { ResponseStatus } from '../event.js'
 import { type ContentEncoding, decodeContent } from './content-encoding.js'
+import { kindOfCBOR } from './cbor/kind.js'
 import { compactJSON } from './json/json.js'
 import { isObject } from './json/json-cursor.js'
 import { stringIn, visitPrefix } from './json/json-prefix.js'
@@ -46,6 +47,10 @@ export function mayBeStatus(prefix: Buffer, encoding: Encoding, contentEncoding:
       return (
         prefix.length < PROTOBUF_HEADER_BYTES || prefix.subarray(0, PROTOBUF_HEADER_BYTES).includes('Status')
       )
+    case 'cbor': {
+      const kind = kindOfCBOR(prefix)
+      return kind === undefined || kind === 'Status'
+    }
   }
 }
 

@@ -3,6 +3,7 @@ import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import t from 'tap'
 import type { ObjectReference } from '../../../src/audit/event.js'
 import { Captures, type CapturesOptions } from '../../../src/audit/capture/body-capture.js'
+import { cborToJSON } from '../../../src/audit/capture/cbor/convert.js'
 import type { BodyCapture, CaptureWants } from '../../../src/audit/capture/capture.js'
 import type { CapturedBody } from '../../../src/audit/captured-body.js'
 import { CaptureBudget } from '../../../src/audit/capture/limits.js'
@@ -36,7 +37,8 @@ const setUp = (options: Partial<CapturesOptions> = {}) => {
       protobuf: {
         convert: (body) => {
           const kind = body.toString().slice(4)
-          if (!body.toString().startsWith('k8s\0')) return undefined
+          if (!body.toString().startsWith('k8s\0')) return { unread: 'no prefix' }
+          if (kind === 'Long') return { tooLong: '{"kind":"Long","metadata":{"name":"p"},"data":{' }
           const known = kind !== 'Widget'
           return {
             json: `{"kind":"${kind}","apiVersion":"v1","metadata":{"name":"p"}}`,
@@ -47,6 +49,7 @@ const setUp = (options: Partial<CapturesOptions> = {}) => {
           }
         },
       },
+      cbor: cborToJSON,
     },
     ...options,
   })
@@ -176,7 +179,8 @@ void t.test('media types', (t) => {
     t.equal(feed(request(ALL, { mediaType }), '{"n":1e21}').json, '{"n":1e21}', 'JSON is YAML')
     t.equal(feed(request(ALL, { mediaType }), '\t').json, undefined)
   }
-  const yamlStatus = setUp({ converters: { yaml: () => NOT_FOUND, protobuf: { convert: () => undefined } } })
+  const protobuf = { convert: () => ({ unread: 'no prefix' }) }
+  const yamlStatus = setUp({ converters: { yaml: () => NOT_FOUND, protobuf, cbor: cborToJSON } })
   const yaml = { mediaType: 'application/yaml' }
   t.match(feed(yamlStatus.response(STATUS, yaml), 'apiVersion: v1\nkind: Status\n'), {
     status: { code: 404 },
@@ -195,9 +199,31 @@ void t.test('media types', (t) => {
     'kube-audit-proxy.io/unknown-fields': 'v1, Kind=Newer',
   })
   t.strictSame(feed(request(ALL, { mediaType }), 'rubbish'), {
-    annotations: { 'kube-audit-proxy.io/unread-request-object': 'the body is not valid protobuf' },
+    annotations: { 'kube-audit-proxy.io/unread-request-object': 'no prefix' },
   })
   t.strictSame(feed(response(STATUS, { mediaType }), 'k8s\0Status').status, {})
+  const cbor = { mediaType: 'application/cbor' }
+  const body = Buffer.from('d9d9f7a2486d65746164617461a1446e616d6541614164d641ff', 'hex')
+  t.match(feed(request(ALL, cbor), body), {
+    json: '{"metadata":{"name":"a"},"d":"/w=="}',
+    metadata: { name: 'a' },
+    annotations: undefined,
+  })
+  const apply = { mediaType: 'application/apply-patch+cbor', method: 'PATCH' }
+  t.equal(feed(request(ALL, apply), body).json, '{"metadata":{"name":"a"},"d":"/w=="}')
+  t.strictSame(feed(request(ALL, cbor), 'rubbish'), {
+    annotations: {
+      'kube-audit-proxy.io/unread-request-object': 'the body is not valid cbor: unexpected end',
+    },
+  })
+  const notFound = Buffer.from(
+    'd9d9f7a344636f64651901944a61706956657273696f6e427631446b696e6446537461747573',
+    'hex',
+  )
+  for (const size of [1, 20, 1e9])
+    t.strictSame(feed(response(STATUS, cbor), notFound, size).status, { code: 404 })
+  t.strictSame(feed(response(STATUS, cbor), body), {}, 'no Status')
+  t.equal(response(ALL, { mediaType: 'application/cbor-seq' }), undefined, 'a watch')
   t.end()
 })
 
@@ -279,6 +305,12 @@ void t.test('the cap on one body', (t) => {
     'decoded',
   )
   t.strictSame(truncated, ['request body', 'response body', 'response body'])
+  t.match(
+    feed(request(ALL, { mediaType: 'application/vnd.kubernetes.protobuf' }), 'k8s\0Long'),
+    { json: undefined, metadata: { name: 'p' }, annotations: annotations('request') },
+    'only its JSON is larger',
+  )
+  truncated.pop()
   t.strictSame(feed(request(METADATA), big(2000)), { status: undefined, metadata: { name: 'big' } })
   t.equal(feed(response(STATUS), NOT_FOUND.replace('gone', 'x'.repeat(2000)), 300).annotations, undefined)
   t.equal(truncated.length, 3, 'where no object was wanted, none was left out')

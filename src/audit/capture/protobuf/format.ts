@@ -61,9 +61,3 @@ function decimal(value: bigint, size: bigint): string {
     .replace(/0+$/, '')
   return fraction === '' || digits === 0 ? whole : `${whole}.${fraction}`
 }
-
-/** A double as Go's encoding/json prints it, or null for what JSON has no number for. */
-export function formatDouble(value: number): string {
-  if (!Number.isFinite(value)) return 'null'
-  return Object.is(value, -0) ? '-0' : String(value)
-}

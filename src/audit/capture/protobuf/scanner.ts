@@ -3,12 +3,16 @@ import { FIXED64, LENGTH_DELIMITED, MalformedProtobuf, VARINT, WireReader } from
 
 /**
  * Where the values of one field are: the position behind the tag. Of a scalar it is the last one, of everything else
- * all. The numbers of a packed list are one value, at the complement (~) of its position.
+ * all. The numbers of a packed list are one value, at the complement (~) of its position. Behind the position of a map
+ * entry is another: where the message around it ends.
  */
 export type Slot = number | number[] | undefined
 
 /** By field, in the order of Message.fields. */
 export type Slots = Slot[]
+
+/** The slots of a message of no bytes: a body may have very many. */
+export const NO_FIELDS: Slots = []
 
 const WIRE_TYPES: Readonly<Record<ValueType, number>> = {
   string: LENGTH_DELIMITED,
@@ -39,27 +43,32 @@ export class Scanner {
 
   /** The fields of a message that is in `slot`. One that comes more than once is merged, as if it were one. */
   fields(message: Message, slot: Slot): Slots {
+    if (typeof slot === 'number' && this.buf[slot] === 0) return NO_FIELDS
     const slots: Slots = new Array<Slot>(message.fields.length)
     if (typeof slot === 'number') this.#scanAt(message, slot, slots)
     else for (const at of positions(slot)) this.#scanAt(message, at, slots)
     return slots
   }
 
-  /** The key's and the value's slot of a map entry (fields 1 and 2). */
-  entry(field: Field, at: number): readonly [Slot, Slot] {
+  /**
+   * The key's and the value's slot of the map entry at `at`. As for gogo/protobuf, field 1 is the key and field 2 the
+   * value whatever their wire types say, others are skipped, and what they hold ends where the message around the entry
+   * does: `end`.
+   */
+  entry(at: number, end: number): readonly [Slot, Slot] {
     const { wire } = this
-    const end = this.delimited(at)
+    const stop = this.wire.delimited(at, end)
     let key: Slot
     let value: Slot
-    for (let pos = wire.start; pos < end;) {
-      pos = wire.tag(pos, end)
-      if (wire.number <= 2) {
-        const expected = wire.number === 1 ? LENGTH_DELIMITED : WIRE_TYPES[field.type]
-        if (wire.wireType !== expected) throw new MalformedProtobuf('wrong wire type in a map')
-        if (wire.number === 1) key = pos
-        else value = pos
-      }
-      pos = wire.skip(pos, end)
+    for (let pos = wire.start; pos < stop;) {
+      pos = wire.key(pos, end)
+      if (wire.number === 1) {
+        key = pos
+        pos = wire.delimited(pos, end)
+      } else if (wire.number === 2) {
+        value = pos
+        pos = wire.delimited(pos, end)
+      } else pos = wire.skip(pos, stop)
     }
     return [key, value]
   }
@@ -126,19 +135,35 @@ export class Scanner {
         continue
       }
       const field = message.fields[i] as Field
-      let at = pos
-      if (wire.wireType !== (field.shape === 'map' ? LENGTH_DELIMITED : WIRE_TYPES[field.type])) {
-        if (field.shape !== 'list' || wire.wireType !== LENGTH_DELIMITED)
-          throw new MalformedProtobuf(`${message.name}: wrong wire type`)
-        at = ~pos
+      if (field.shape === 'map') {
+        if (wire.wireType !== LENGTH_DELIMITED) throw wrongType(message, field)
+        ;((slots[i] ??= []) as number[]).push(pos, end)
+        pos = wire.skip(pos, end)
+        continue
       }
-      pos = wire.skip(pos, end)
+      let at = pos
+      if (wire.wireType !== WIRE_TYPES[field.type]) {
+        if (field.shape !== 'list' || wire.wireType !== LENGTH_DELIMITED) throw wrongType(message, field)
+        at = ~pos
+        pos = this.#skipPacked(pos, end)
+      } else pos = wire.skip(pos, end)
       const slot = slots[i]
       if (slot === undefined || field.lastWins) slots[i] = at
       else if (typeof slot === 'number') slots[i] = [slot, at]
       else slot.push(at)
     }
   }
+
+  /** The position behind a packed list of varints. Its last number may end behind the list, as for gogo/protobuf. */
+  #skipPacked(pos: number, end: number): number {
+    const stop = this.wire.delimited(pos, end)
+    for (pos = this.wire.start; pos < stop;) pos = this.wire.varint(pos, end)
+    return pos
+  }
+}
+
+function wrongType({ name }: Message, { key }: Field): MalformedProtobuf {
+  return new MalformedProtobuf(`${name}: wrong wire type for ${key.slice(1, -2) || 'an inlined field'}`)
 }
 
 /** All positions in a slot. */

@@ -13,12 +13,12 @@ export interface Field {
   readonly shape: 'value' | 'pointer' | 'list' | 'map'
   /** Go's omitempty: a zero value, a nil or an empty list is left out of JSON. */
   readonly omitEmpty: boolean
+  /** Go's omitzero: a zero time is left out as well. */
+  readonly omitZero: boolean
   /** `"kind":"…","apiVersion":"…"` where JSON shows these though protobuf does not have them. */
   readonly typeMeta: string | undefined
-  /** Go's value may be nil: a pointer, slice, map or []byte. */
-  readonly isNilable: boolean
-  /** What JSON shows for a nil that is not left out. */
-  readonly ifNil: 'null' | '[]'
+  /** What JSON shows where it is not on the wire; undefined where nothing is shown, or what an inlined message shows. */
+  readonly ifAbsent: 'null' | '[]' | undefined
   /** Where a value comes more than once the last one counts; others are collected or merged. */
   readonly lastWins: boolean
 }
@@ -30,6 +30,8 @@ export interface Message {
   readonly fields: readonly Field[]
   /** By field number the index in `fields`. */
   readonly index: readonly (number | undefined)[]
+  /** What JSON shows where no field is on the wire: the members, with commas between them. */
+  readonly ifEmpty: string
   /** A message that only wraps a list (its one field), which JSON shows bare. */
   readonly isList: boolean
   /** The name without the package where the Go type has a MarshalJSON of its own, such as Time. */
@@ -41,7 +43,8 @@ interface Declaration {
   readonly name: string
   /** `!` a kind, `=` a wrapper of a list, `~` special; see table.ts. */
   readonly mark: string
-  readonly fields: readonly string[]
+  /** With spaces between them; they are read when they are needed. */
+  readonly fields: string
 }
 
 const SCALARS: ReadonlySet<string> = new Set<ValueType>([
@@ -73,16 +76,14 @@ export class Schema {
     let apiVersion = ''
     for (const line of table.split('\n')) {
       if (line === '') continue
-      const [word = '', ...rest] = line.split(' ')
-      if (word === 'package') {
-        ;[pkg = '', apiVersion = ''] = rest
+      const [, name = '', mark = '', rest = ''] = /^(\w+)([!=~]?)(?: (.*))?$/.exec(line) ?? []
+      if (name === 'package') {
+        ;[pkg = '', apiVersion = ''] = rest.split(' ')
         continue
       }
-      const [, name = '', mark = ''] = /^(\w+)([!=~]?)$/.exec(word) ?? []
-      const alias = rest.length === 1 && !rest[0]?.includes(':') ? rest[0] : undefined
       const full = `${pkg}.${name}`
-      if (alias === undefined) this.#declarations.set(full, { pkg, name, mark, fields: rest })
-      else this.#aliases.set(full, alias)
+      if (rest === '' || rest.includes(':')) this.#declarations.set(full, { pkg, name, mark, fields: rest })
+      else this.#aliases.set(full, rest)
       if (mark !== '!') continue
       this.#kinds.set(`${apiVersion} ${name}`, full)
       this.#resources.set(`${apiVersion} ${resourceOfKind(name)}`, name)
@@ -119,39 +120,50 @@ export class Schema {
       name,
       fields,
       index,
+      ifEmpty: '',
       isList: declaration.mark === '=',
       special: declaration.mark === '~' ? declaration.name : undefined,
     }
     // Known before its fields are: messages such as JSONSchemaProps contain themselves.
     this.#messages.set(name, message)
-    for (const text of declaration.fields) {
+    for (const text of declaration.fields === '' ? [] : declaration.fields.split(' ')) {
       const [json = '', number = '', ...type] = text.split(':')
       index[Number(number)] = fields.length
       fields.push(this.#field(json, type.join(':'), declaration))
     }
+    message.ifEmpty = fields.flatMap(membersIfAbsent).join(',')
     return message
   }
 
   #field(json: string, typeText: string, { pkg, mark }: Declaration): Field {
-    const [, prefix = '', type = '', typed, omit] = /^(\*|\[\]|map:)?([\w.]+)(!?)(\??)$/.exec(typeText) ?? []
+    const [, prefix = '', type = '', typed, omit] =
+      /^(\*|\[\]|map:)?([\w.]+)(!?)(\?{0,2})$/.exec(typeText) ?? []
     const isScalar = SCALARS.has(type)
     const full = type.includes('.') ? type : `${pkg}.${type}`
     const message = isScalar ? undefined : this.message(full)
     const shape = prefix === '*' ? 'pointer' : prefix === '[]' ? 'list' : prefix === 'map:' ? 'map' : 'value'
+    // Go prints nil slices, maps and pointers; the values that are never nil are always on the wire.
+    const isNilable = shape !== 'value' || type === 'bytes' || message?.isList === true
+    // The apiserver never lets a list's items be nil: k8s.io/apiserver/pkg/storage/etcd3/store.go List.
+    const nil = mark === '!' && json === 'items' ? '[]' : 'null'
     return {
       key: json === '.' ? '' : `${JSON.stringify(json)}:`,
       type: isScalar ? (type as ValueType) : 'message',
       message,
       shape,
-      omitEmpty: omit === '?',
+      omitEmpty: omit !== '',
+      omitZero: omit === '??',
       typeMeta: typed === '!' ? this.#typeMetas.get(full) : undefined,
-      isNilable: shape !== 'value' || type === 'bytes' || message?.isList === true,
-      // The apiserver never lets a list's items be nil: k8s.io/apiserver/pkg/storage/etcd3/store.go List.
-      ifNil: mark === '!' && json === 'items' ? '[]' : 'null',
+      ifAbsent: omit !== '' || !isNilable || json === '.' ? undefined : nil,
       // metav1.Time's Unmarshal begins anew; generated ones go on with what they have.
       lastWins:
         (shape === 'value' || shape === 'pointer') &&
         (isScalar || message?.special === 'Time' || message?.special === 'MicroTime'),
     }
   }
+}
+
+function membersIfAbsent({ key, message, ifAbsent }: Field): string[] {
+  if (key === '' && message !== undefined) return message.ifEmpty === '' ? [] : [message.ifEmpty]
+  return ifAbsent === undefined ? [] : [key + ifAbsent]
 }

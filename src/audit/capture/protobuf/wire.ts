@@ -59,10 +59,16 @@ export class WireReader {
 
   /** Reads the tag at `pos` into number and wireType. */
   tag(pos: number, end: number): number {
+    const next = this.key(pos, end)
+    if (this.number <= 0) throw new MalformedProtobuf('illegal field number')
+    return next
+  }
+
+  /** Reads the tag of a field in a map entry, where any number does. */
+  key(pos: number, end: number): number {
     const next = this.varint(pos, end)
     this.wireType = this.low & 7
     this.number = (this.low >>> 3) | (this.high << 29)
-    if (this.number <= 0) throw new MalformedProtobuf('illegal field number')
     return next
   }
 

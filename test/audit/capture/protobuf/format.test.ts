@@ -1,5 +1,6 @@
 import t from 'tap'
-import { formatDouble, formatDuration } from '../../../../src/audit/capture/protobuf/format.js'
+import { formatDouble } from '../../../../src/audit/capture/json/json-values.js'
+import { formatDuration } from '../../../../src/audit/capture/protobuf/format.js'
 
 void t.test('durations are as Go prints them', (t) => {
   const cases: [bigint, string][] = [

@@ -1,0 +1,67 @@
+import type { Overload } from './functions.js'
+import { ARITHMETIC } from './library/arithmetic.js'
+import { COMPARISON } from './library/comparison.js'
+import { CONVERSION } from './library/conversion.js'
+import { IP } from './library/ip.js'
+import { LISTS } from './library/lists.js'
+import { OPERATORS } from './library/operators.js'
+import { OPTIONALS } from './library/optionals.js'
+import { REGEXES } from './library/regex.js'
+import { SETS } from './library/sets.js'
+import { STRINGS } from './library/strings.js'
+import { TIME } from './library/time.js'
+import { URLS } from './library/url.js'
+import { DYN, type Type, typeOfType } from './types.js'
+
+/** What expressions may use. */
+export interface Environment {
+  readonly variables: ReadonlyMap<string, Type>
+  readonly functions: ReadonlyMap<string, readonly Overload[]>
+  readonly typeNames: ReadonlyMap<string, Type>
+  /** Functions that kube-apiserver has and this does not. */
+  readonly unsupported: ReadonlySet<string>
+}
+
+const TYPE_NAMES =
+  'bool bytes double google.protobuf.Duration int list map null_type string google.protobuf.Timestamp type uint optional_type'
+
+const UNSUPPORTED =
+  'quantity isQuantity sign isInteger asInteger asApproximateFloat add sub compareTo isGreaterThan isLessThan ' +
+  'semver isSemver major minor patch validate format.named format.byte format.date format.datetime ' +
+  'format.dns1035Label format.dns1035LabelPrefix format.dns1123Label format.dns1123LabelPrefix ' +
+  'format.dns1123Subdomain format.dns1123SubdomainPrefix format.labelValue format.qualifiedName format.uri ' +
+  'format.uuid allowed check error errored fieldSelector labelSelector group name namespace path reason resource ' +
+  'serviceAccount subresource format'
+
+/**
+ * The environment of Kubernetes 1.37 for stored expressions (k8s.io/apiserver/pkg/cel/environment/base.go), less what
+ * `unsupported` names, with these variables.
+ */
+export function kubernetesEnvironment(variables: Readonly<Record<string, Type>>): Environment {
+  const functions = new Map<string, Overload[]>()
+  const libraries = [
+    OPERATORS,
+    ARITHMETIC,
+    COMPARISON,
+    CONVERSION,
+    TIME,
+    STRINGS,
+    REGEXES,
+    LISTS,
+    SETS,
+    OPTIONALS,
+    URLS,
+    IP,
+  ]
+  for (const overload of libraries.flat()) {
+    const overloads = functions.get(overload.name)
+    if (overloads === undefined) functions.set(overload.name, [overload])
+    else overloads.push(overload)
+  }
+  return {
+    variables: new Map(Object.entries(variables)),
+    functions,
+    typeNames: new Map(TYPE_NAMES.split(' ').map((name) => [name, typeOfType(DYN)])),
+    unsupported: new Set(UNSUPPORTED.split(' ')),
+  }
+}

@@ -1,0 +1,50 @@
+import type { Meter } from './meter.js'
+import type { Type } from './types.js'
+import type { Value } from './values.js'
+
+/** One way to call a function. */
+export interface Overload {
+  readonly name: string
+  /** Called as `target.name(...)`; the target is the first parameter then. */
+  readonly member: boolean
+  readonly params: readonly Type[]
+  readonly result: Type
+  /** @throws EvaluationError */
+  readonly run: (meter: Meter, ...args: never[]) => Value
+  /** In cel-go's units, by the arguments; 1 where there is none. */
+  readonly cost?: (...args: readonly Value[]) => number
+  /** Whether the cost is counted also where only the values say which overload it is; it is 1 then otherwise. */
+  readonly costsByName?: boolean
+  /** In the same units, of the result. */
+  readonly resultCost?: (result: Value) => number
+  /** Checks constant arguments when the expression is compiled; others are undefined. Throws an Error with the reason. */
+  readonly check?: (...args: readonly (Value | undefined)[]) => void
+}
+
+type Options = Pick<Overload, 'cost' | 'costsByName' | 'resultCost' | 'check'>
+
+/** A function that is called as name(...). */
+export function fn(
+  name: string,
+  params: readonly Type[],
+  result: Type,
+  run: Overload['run'],
+  options: Options = {},
+): Overload {
+  return { name, member: false, params, result, run, ...options }
+}
+
+/** A function that is called as target.name(...). */
+export function method(
+  name: string,
+  params: readonly Type[],
+  result: Type,
+  run: Overload['run'],
+  options: Options = {},
+): Overload {
+  return { name, member: true, params, result, run, ...options }
+}
+
+/** cel-go's factors for going through a text, and through a regular expression. */
+export const TRAVERSAL = 0.1
+export const REGEX = 0.25

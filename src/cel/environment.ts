@@ -11,7 +11,24 @@ import { SETS } from './library/sets.js'
 import { STRINGS } from './library/strings.js'
 import { TIME } from './library/time.js'
 import { URLS } from './library/url.js'
-import { DYN, type Type, typeOfType } from './types.js'
+import {
+  BOOL,
+  BYTES,
+  DOUBLE,
+  DURATION,
+  DYN,
+  INT,
+  list,
+  map,
+  NULL,
+  optional,
+  param,
+  STRING,
+  TIMESTAMP,
+  type Type,
+  typeOfType,
+  UINT,
+} from './types.js'
 
 /** What expressions may use. */
 export interface Environment {
@@ -22,8 +39,16 @@ export interface Environment {
   readonly unsupported: ReadonlySet<string>
 }
 
-const TYPE_NAMES =
-  'bool bytes double google.protobuf.Duration int list map null_type string google.protobuf.Timestamp type uint optional_type'
+/** Names that stand for types. */
+const TYPE_NAMES: readonly (readonly [string, Type])[] = [
+  ...[BOOL, BYTES, DOUBLE, DURATION, INT, NULL, STRING, TIMESTAMP, UINT].map(
+    (type) => [type.name, type] as const,
+  ),
+  ['list', list(param('A'))],
+  ['map', map(param('A'), param('B'))],
+  ['type', typeOfType(DYN)],
+  ['optional_type', optional(param('V'))],
+]
 
 const UNSUPPORTED =
   'quantity isQuantity sign isInteger asInteger asApproximateFloat add sub compareTo isGreaterThan isLessThan ' +
@@ -61,7 +86,7 @@ export function kubernetesEnvironment(variables: Readonly<Record<string, Type>>)
   return {
     variables: new Map(Object.entries(variables)),
     functions,
-    typeNames: new Map(TYPE_NAMES.split(' ').map((name) => [name, typeOfType(DYN)])),
+    typeNames: new Map(TYPE_NAMES.map(([name, type]) => [name, typeOfType(type)])),
     unsupported: new Set(UNSUPPORTED.split(' ')),
   }
 }

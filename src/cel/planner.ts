@@ -6,7 +6,7 @@ import { compileError, EvaluationError } from './errors.js'
 import { planFold } from './fold.js'
 import { isPresent, select, selectOptional } from './qualify.js'
 import { inputScope, scopeOf, type Step } from './scope.js'
-import { CelList, CelMap, mapKey, type MapKey, Optional, TypeValue, type Value } from './values.js'
+import { CelList, CelMap, mapKey, type MapKey, Optional, TypeValue, Uint, type Value } from './values.js'
 
 /** A step, and the value that it has always, if it has one. */
 export interface Planned {
@@ -136,7 +136,8 @@ export class Planner {
   #index(expr: Call): Planned {
     const [object, key] = expr.args as [Expr, Expr]
     const operand = this.#operand(object)
-    const index = this.planPath(key).step
+    const { step: index, constant: fixed } = this.planPath(key)
+    if (fixed !== undefined) this.#checkKey(key, fixed)
     const optional = expr.function !== '_[_]'
     return {
       step: (scope) => {
@@ -147,6 +148,11 @@ export class Planner {
         return found
       },
     }
+  }
+
+  /** cel-go makes no program with another kind of index. */
+  #checkKey({ pos }: Expr, key: Value): void {
+    if (typeof key === 'object' && !(key instanceof Uint)) this.fail(pos, new Error('invalid qualifier type'))
   }
 
   #list(expr: ListLiteral): Planned {

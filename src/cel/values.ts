@@ -5,11 +5,14 @@ export class Uint {
   constructor(readonly value: bigint) {}
 }
 
-/** A list. Lists that functions make of texts alone are marked, for kube-apiserver treats them differently in one place. */
+/**
+ * A list. kube-apiserver treats some differently in single places: those of the input (optional.ofNonZeroValue takes an
+ * empty one for a value), and those of texts alone that a function made (no group comes of them).
+ */
 export class CelList {
   constructor(
     readonly values: readonly Value[],
-    readonly native: boolean = false,
+    readonly origin?: 'input' | 'texts',
   ) {}
 }
 
@@ -95,10 +98,10 @@ export type Value =
 export class CelMap {
   readonly #entries = new Map<string, readonly [MapKey, Value]>()
 
-  /** @param escaped whether names are found by their escaped form as well: `a__dot__b` for `a.b` */
+  /** @param escaped of the input: names are found by their escaped form as well, `a__dot__b` for `a.b` */
   constructor(
     entries: Iterable<readonly [MapKey, Value]>,
-    private readonly escaped = false,
+    readonly escaped = false,
   ) {
     for (const [key, value] of entries) this.#entries.set(keyText(key), [key, value])
   }
@@ -162,7 +165,7 @@ export function toValue(json: unknown): Value {
   if (typeof json === 'string') return wellFormed(json)
   if (typeof json === 'boolean' || json === null) return json
   if (typeof json === 'number' && Number.isFinite(json)) return json
-  if (Array.isArray(json)) return new CelList(json.map(toValue))
+  if (Array.isArray(json)) return new CelList(json.map(toValue), 'input')
   if (typeof json !== 'object') throw new EvaluationError('a number is out of range')
   return new CelMap(
     Object.entries(json).map(([key, value]) => [wellFormed(key), toValue(value)] as const),

@@ -125,7 +125,9 @@ export const CONVERSION: readonly Overload[] = [
   }),
   fn('int', [DURATION], INT, (_meter, { nanos }: Duration) => nanos),
   fn('uint', [INT], UINT, (_meter, value: bigint) => uint64(value)),
-  fn('uint', [DOUBLE], UINT, (_meter, value: number) => uint64(truncate(value, -1, 2 ** 64))),
+  fn('uint', [DOUBLE], UINT, (_meter, value: number) =>
+    uint64(value < 0 ? -1n : truncate(value, -1, 2 ** 64)),
+  ),
   fn('uint', [STRING], UINT, (_meter, text: string) =>
     orRefused('string', 'uint', () => uint64(parseInteger(text, /^\d{1,400}$/, 'uint'))),
   ),

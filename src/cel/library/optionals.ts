@@ -10,8 +10,8 @@ function isZero(value: Value): boolean {
   if (value === null || value === false || value === 0 || value === 0n || value === '') return true
   if (value instanceof Uint) return value.value === 0n
   if (value instanceof Uint8Array) return value.length === 0
-  if (value instanceof CelList) return value.values.length === 0
-  if (value instanceof CelMap) return value.size === 0
+  if (value instanceof CelList) return value.values.length === 0 && value.origin !== 'input'
+  if (value instanceof CelMap) return value.size === 0 && !value.escaped
   if (value instanceof Duration) return value.nanos === 0n
   return value instanceof Optional && value.value === undefined
 }

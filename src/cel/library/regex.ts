@@ -35,7 +35,7 @@ function find(_meter: Meter, text: string, pattern: string): string {
 
 function findAll(meter: Meter, text: string, pattern: string, limit = -1n): CelList {
   const found: string[] = []
-  if (limit === 0n) return new CelList(found, true)
+  if (limit === 0n) return new CelList(found, 'texts')
   const matcher = compile(pattern).matcher(text)
   let end = -1
   while ((limit < 0n || BigInt(found.length) < limit) && matcher.find()) {
@@ -45,7 +45,7 @@ function findAll(meter: Meter, text: string, pattern: string, limit = -1n): CelL
     end = matcher.end()
     found.push(matcher.group() ?? '')
   }
-  return new CelList(found, true)
+  return new CelList(found, 'texts')
 }
 
 /** cel-go and Kubernetes count the same for all of them: the text once for each part of the pattern. */

@@ -93,13 +93,13 @@ function pieceByPiece(text: string, separator: string, cuts: number): string[] {
 
 /** Go's strings.Split and SplitN: an empty separator cuts between characters. */
 function split(meter: Meter, text: string, separator: string, limit = -1n): CelList {
-  if (limit === 0n) return new CelList([], true)
+  if (limit === 0n) return new CelList([], 'texts')
   searching(meter, text, separator)
   const most = limit < 0n ? Infinity : Number(limit)
-  if (separator !== '') return new CelList(pieceByPiece(text, separator, most - 1), true)
+  if (separator !== '') return new CelList(pieceByPiece(text, separator, most - 1), 'texts')
   const chars = [...text]
   const pieces = chars.length <= most ? chars : [...chars.slice(0, most - 1), chars.slice(most - 1).join('')]
-  return new CelList(pieces, true)
+  return new CelList(pieces, 'texts')
 }
 
 /** Go's unicode.IsSpace. */

@@ -13,8 +13,8 @@ export interface GoURL {
 }
 
 const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]*):/
-/** What may stand in a host as it is, apart from what is not ASCII. */
-const HOST = /^(?:[A-Za-z0-9\-_.~!$&'()*+,;=:[\]<>"]|[^\0-\x7f]|%[0-9a-fA-F]{2})*$/
+/** What may stand in a host. Only what is not ASCII is escaped there. */
+const HOST = /^(?:[A-Za-z0-9\-_.~!$&'()*+,;=:[\]<>"]|[^\0-\x7f]|%[89a-fA-F][0-9a-fA-F])*$/
 const USER = /^(?:[A-Za-z0-9\-._:~!$&'()*+,;=%@])*$/
 // eslint-disable-next-line no-control-regex
 const CONTROL = /[\0-\x1f\x7f]/
@@ -59,9 +59,16 @@ function parseAuthority(authority: string): Pick<GoURL, 'user' | 'host'> | undef
   const at = authority.lastIndexOf('@')
   const user = at < 0 ? undefined : authority.slice(0, at)
   if (user !== undefined && (!USER.test(user) || BROKEN_ESCAPE.test(user))) return undefined
-  const host = authority.slice(at + 1)
-  const bracketed = host.startsWith('[')
+  const written = authority.slice(at + 1)
+  const bracketed = written.startsWith('[')
+  // The zone of an IPv6 address.
+  const host = bracketed ? written.replace(/%25(?=[^\]]*\])/, '%') : written
   const port = bracketed ? host.replace(/^\[[^\]]*\]/, '') : (/:.*$/.exec(host)?.[0] ?? '')
-  if (!HOST.test(host) || !/^(:\d*)?$/.test(port) || (bracketed && !host.includes(']'))) return undefined
-  return { user, host: bracketed ? host.replace('%25', '%') : host }
+  if (
+    !HOST.test(host.replace(bracketed ? '%' : '', '')) ||
+    !/^(:\d*)?$/.test(port) ||
+    (bracketed && !host.includes(']'))
+  )
+    return undefined
+  return { user, host }
 }

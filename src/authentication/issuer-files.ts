@@ -106,7 +106,13 @@ export class IssuerFiles {
   private newVerifiers(issuers: readonly OIDCIssuer[]): Map<string, IssuerVerifier> {
     const { log, now } = this.deps
     const verifiers = new Map(this.serviceAccounts)
-    for (const { issuerURL, discoveryURL, ca, rules } of issuers) {
+    for (const { issuerURL, discoveryURL, ca, egressSelectorType, rules } of issuers) {
+      if (egressSelectorType !== undefined) {
+        log.warn(
+          { issuer: issuerURL, egressSelectorType },
+          'the egress selector of the OIDC issuer is for kube-apiserver: this proxy asks the issuer directly',
+        )
+      }
       const provider = new OIDCProvider({ issuerURL, discoveryURL, ca, log, now })
       provider.start()
       verifiers.set(issuerURL, new OIDCVerifier(provider, rules, now))

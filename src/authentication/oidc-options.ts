@@ -3,6 +3,7 @@ import type { Flag, Settings } from '../cli/flag.js'
 import { ConfigError } from '../errors.js'
 import { shownURL } from '../url-text.js'
 import type { OIDCIssuer } from './authentication-config.js'
+import { NO_EXPRESSIONS } from './oidc.js'
 
 /** The issuer of the --oidc-* flags, and the file with its authorities. */
 export interface OIDCOptions {
@@ -127,7 +128,7 @@ export function readOIDCOptions(settings: Settings): OIDCOptions | undefined {
           groupsClaim === undefined
             ? undefined
             : { claim: groupsClaim, prefix: values.get('oidc-groups-prefix') },
-        uidClaim: undefined,
+        ...NO_EXPRESSIONS,
         requiredClaims: requiredClaims(values.get('oidc-required-claim')),
         signingAlgorithms: values.get('oidc-signing-algs'),
       },

@@ -1,8 +1,18 @@
+import type { Program } from '../cel/program.js'
+import type { InputObject } from '../cel/values.js'
+import type { UserInfo } from '../request/user-info.js'
 import { InvalidCredential } from './authenticator.js'
+import {
+  checkClaims,
+  checkUser,
+  claimsInput,
+  evaluateText,
+  evaluateTexts,
+  type ValidationRule,
+} from './expressions.js'
 import type { IssuerVerifier } from './issuers.js'
 import { audiencesOf, checkTimes, checkType, claim, type Claims, type UnverifiedToken } from './jwt.js'
 import type { OIDCProvider } from './oidc-provider.js'
-import type { UserInfo } from '../request/user-info.js'
 
 /** Which claim becomes what, and with what in front. */
 export interface PrefixedClaim {
@@ -14,12 +24,23 @@ export interface PrefixedClaim {
 export interface OIDCRules {
   /** Of which a token must have one. */
   readonly audiences: readonly string[]
-  readonly username: PrefixedClaim
-  readonly groups: PrefixedClaim | undefined
-  readonly uidClaim: string | undefined
+  readonly username: PrefixedClaim | Program
+  readonly groups: PrefixedClaim | Program | undefined
+  readonly uid: Pick<PrefixedClaim, 'claim'> | Program | undefined
+  readonly extra: readonly { readonly key: string; readonly program: Program }[]
   /** Claims that must be there with that text. */
   readonly requiredClaims: Readonly<Record<string, string>>
+  readonly claimRules: readonly ValidationRule[]
+  readonly userRules: readonly ValidationRule[]
   readonly signingAlgorithms: readonly string[]
+}
+
+/** What the --oidc-* flags have none of. */
+export const NO_EXPRESSIONS: Pick<OIDCRules, 'uid' | 'extra' | 'claimRules' | 'userRules'> = {
+  uid: undefined,
+  extra: [],
+  claimRules: [],
+  userRules: [],
 }
 
 /** Seconds, as the library that kube-apiserver verifies with. */
@@ -68,39 +89,69 @@ export class OIDCVerifier implements IssuerVerifier {
  * @throws InvalidCredential
  */
 export function userOf(claims: Claims, rules: OIDCRules): UserInfo {
-  const { username, groups, uidClaim, requiredClaims } = rules
-  const name = claim(claims, username.claim)
-  if (typeof name !== 'string' || name === '') {
-    throw new InvalidCredential(`OIDC: the claim ${username.claim} is no user name`)
+  const input = claimsInput(claims)
+  const username = usernameOf(claims, input, rules.username)
+  const groups = rules.groups === undefined ? undefined : groupsOf(claims, input, rules.groups)
+  const uid = rules.uid === undefined ? '' : uidOf(claims, input, rules.uid)
+  const extra = rules.extra.flatMap(({ key, program }) => {
+    const values = evaluateTexts(program, input, `the extra ${key}`)
+    return values.length === 0 ? [] : [[key, values] as const]
+  })
+  for (const [required, value] of Object.entries(rules.requiredClaims)) {
+    if (textOf(claims, required, 'the required one') !== value) {
+      throw new InvalidCredential(`OIDC: the claim ${required} is not the required one`)
+    }
   }
-  if (username.claim === 'email') {
+  const user: UserInfo = {
+    username,
+    ...(uid === '' ? {} : { uid }),
+    ...(groups === undefined ? {} : { groups }),
+    ...(extra.length === 0 ? {} : { extra: Object.fromEntries(extra) }),
+  }
+  checkClaims(rules.claimRules, input)
+  checkUser(rules.userRules, user)
+  return user
+}
+
+/** A claim as Go reads it into a string, for which null is none. */
+function textOf(claims: Claims, name: string, what: string): string {
+  const value = claim(claims, name)
+  if (value === null) return ''
+  if (typeof value !== 'string') throw new InvalidCredential(`OIDC: the claim ${name} is not ${what}`)
+  return value
+}
+
+function usernameOf(claims: Claims, input: InputObject, rule: OIDCRules['username']): string {
+  if (!('claim' in rule)) {
+    const name = evaluateText(rule, input, 'the user name')
+    if (name === '') throw new InvalidCredential('OIDC: the expression for the user name is empty')
+    return name
+  }
+  const name = textOf(claims, rule.claim, 'a user name')
+  if (rule.claim === 'email') {
     const verified = claim(claims, 'email_verified')
     if (verified !== undefined && verified !== true)
       throw new InvalidCredential('OIDC: the email is not verified')
   }
-  for (const [required, value] of Object.entries(requiredClaims)) {
-    if (claim(claims, required) !== value) {
-      throw new InvalidCredential(`OIDC: the claim ${required} is not the required one`)
-    }
-  }
-  const uid = uidClaim === undefined ? undefined : claim(claims, uidClaim)
-  if (uidClaim !== undefined && typeof uid !== 'string') {
-    throw new InvalidCredential(`OIDC: the claim ${uidClaim} is no uid`)
-  }
-  return {
-    username: username.prefix + name,
-    ...(typeof uid === 'string' && uid !== '' ? { uid } : {}),
-    ...(groups === undefined ? {} : { groups: groupsOf(claims, groups) }),
-  }
+  return rule.prefix + name
+}
+
+function uidOf(claims: Claims, input: InputObject, rule: NonNullable<OIDCRules['uid']>): string {
+  return 'claim' in rule ? textOf(claims, rule.claim, 'a uid') : evaluateText(rule, input, 'the uid')
+}
+
+function groupsOf(claims: Claims, input: InputObject, rule: NonNullable<OIDCRules['groups']>): string[] {
+  return 'claim' in rule ? claimedGroups(claims, rule) : evaluateTexts(rule, input, 'the groups')
 }
 
 /** A string or a list of strings; none where the claim is absent. */
-function groupsOf(claims: Claims, { claim: name, prefix }: PrefixedClaim): string[] {
+function claimedGroups(claims: Claims, { claim: name, prefix }: PrefixedClaim): string[] {
   const value = claim(claims, name)
   if (value === undefined || value === null) return []
   const groups: unknown = typeof value === 'string' ? [value] : value
-  if (!Array.isArray(groups) || !groups.every((group) => typeof group === 'string')) {
+  // Go reads null into an empty string.
+  if (!Array.isArray(groups) || !groups.every((group) => group === null || typeof group === 'string')) {
     throw new InvalidCredential(`OIDC: the claim ${name} is neither a string nor a list of strings`)
   }
-  return groups.map((group) => prefix + group)
+  return groups.map((group: string | null) => prefix + (group ?? ''))
 }

@@ -50,7 +50,7 @@ const OWN_FLAGS = [
     type: 'string',
     default: '',
     group: GROUP,
-    help: 'File with an AuthenticationConfiguration of apiserver.config.k8s.io: OpenID Connect issuers, and who may come without credentials. Not together with --oidc-*. CEL expressions are refused.',
+    help: 'File with an AuthenticationConfiguration of apiserver.config.k8s.io: OpenID Connect issuers, and who may come without credentials. Not together with --oidc-*. With the CEL expressions of kube-apiserver 1.37.',
   },
   {
     name: 'authentication-kubeconfig',

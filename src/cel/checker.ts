@@ -25,7 +25,7 @@ import {
   isAssignableList,
   mostGeneral,
   substitute,
-  type Substitutions,
+  Substitutions,
   unwrapOptional,
 } from './unification.js'
 import type { Value } from './values.js'
@@ -65,7 +65,9 @@ export function check(env: Environment, text: string, expr: Expr): Checked {
 }
 
 class Checker {
-  readonly #subs: Substitutions = new Map()
+  readonly #subs = new Substitutions()
+  /** Macros repeat parts of an expression, each in one scope. */
+  readonly #types = new Map<Expr, Type>()
   readonly #calls = new Map<Call, Resolution>()
   readonly #typeNames = new Map<Expr, string>()
   /** The parts of list and map literals that must be of one type. */
@@ -90,6 +92,12 @@ class Checker {
   }
 
   #check(expr: Expr): Type {
+    let type = this.#types.get(expr)
+    if (type === undefined) this.#types.set(expr, (type = this.#typeOf(expr)))
+    return type
+  }
+
+  #typeOf(expr: Expr): Type {
     switch (expr.kind) {
       case 'literal':
         return literalType(expr.value)
@@ -198,7 +206,7 @@ class Checker {
     let result: Type | undefined
     for (const overload of overloads) {
       if (overload.member !== hasTarget) continue
-      const fresh: Substitutions = new Map()
+      const fresh = new Map<string, Type>()
       const params = overload.params.map((type) => this.#instantiate(fresh, type))
       const answer = this.#instantiate(fresh, overload.result)
       if (!isAssignableList(this.#subs, types, params)) continue
@@ -224,7 +232,7 @@ class Checker {
     return BOOL
   }
 
-  #instantiate(fresh: Substitutions, type: Type): Type {
+  #instantiate(fresh: Map<string, Type>, type: Type): Type {
     if (type.kind === 'param') {
       let variable = fresh.get(type.name)
       if (variable === undefined) fresh.set(type.name, (variable = this.#variable()))

@@ -13,7 +13,7 @@ export interface Limits {
   readonly size: number
 }
 
-export const KUBERNETES_LIMITS: Limits = { cost: 1_000_000, work: 20_000_000, size: 10_000_000 }
+export const KUBERNETES_LIMITS: Limits = { cost: 1_000_000, work: 5_000_000, size: 10_000_000 }
 
 /** Counts one evaluation. */
 export class Meter {

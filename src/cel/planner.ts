@@ -31,6 +31,8 @@ export function plan(env: Environment, text: string, checked: Checked): Step {
 }
 
 export class Planner {
+  /** Macros repeat parts of an expression. */
+  readonly #planned = new Map<Expr, Planned>()
   /** Variables of the macros around what is being planned. */
   readonly #locals: string[] = []
 
@@ -42,6 +44,12 @@ export class Planner {
 
   /** A step for a node, which costs 1 for the variable, or other start, of a path of selections. */
   plan(expr: Expr): Planned {
+    let planned = this.#planned.get(expr)
+    if (planned === undefined) this.#planned.set(expr, (planned = this.#planNode(expr)))
+    return planned
+  }
+
+  #planNode(expr: Expr): Planned {
     if (!this.#isPath(expr)) return this.#plan(expr)
     const { step } = this.planPath(expr)
     if (expr.kind === 'select' && expr.test) return { step }

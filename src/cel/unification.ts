@@ -1,7 +1,34 @@
 import { DYN, isDyn, isExact, isOptional, list, map, type Type } from './types.js'
 
-/** What type parameters stand for, by their names. */
-export type Substitutions = Map<string, Type>
+/** A parameter, and what it stood for before. */
+type Change = readonly [string, Type | undefined]
+
+/** What type parameters stand for, by their names. What was learned since a mark can be forgotten. */
+export class Substitutions {
+  readonly #types = new Map<string, Type>()
+  readonly #changes: Change[] = []
+
+  get(name: string): Type | undefined {
+    return this.#types.get(name)
+  }
+
+  set(name: string, type: Type): void {
+    this.#changes.push([name, this.#types.get(name)])
+    this.#types.set(name, type)
+  }
+
+  mark(): number {
+    return this.#changes.length
+  }
+
+  rollBack(mark: number): void {
+    while (this.#changes.length > mark) {
+      const [name, before] = this.#changes.pop() as Change
+      if (before === undefined) this.#types.delete(name)
+      else this.#types.set(name, before)
+    }
+  }
+}
 
 /**
  * Whether a value of the second type may stand where the first is expected. What parameters stand for is learned on the
@@ -12,10 +39,9 @@ export function isAssignable(subs: Substitutions, a: Type, b: Type): boolean {
 }
 
 export function isAssignableList(subs: Substitutions, a: readonly Type[], b: readonly Type[]): boolean {
-  const before = new Map(subs)
+  const mark = subs.mark()
   if (assignableAll(subs, a, b)) return true
-  subs.clear()
-  for (const [name, type] of before) subs.set(name, type)
+  subs.rollBack(mark)
   return false
 }
 

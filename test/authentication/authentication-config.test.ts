@@ -1,7 +1,7 @@
 import t from 'tap'
 import { parseAuthenticationConfiguration } from '../../src/authentication/authentication-config.js'
 import { InvalidCredential } from '../../src/authentication/authenticator.js'
-import { userOf, type OIDCRules } from '../../src/authentication/oidc.js'
+import { NO_EXPRESSIONS, userOf, type OIDCRules } from '../../src/authentication/oidc.js'
 import { ConfigError } from '../../src/errors.js'
 
 const HEAD = 'apiVersion: apiserver.config.k8s.io/v1beta1\nkind: AuthenticationConfiguration\n'
@@ -41,7 +41,7 @@ anonymous:
         audiences: ['a', 'b'],
         username: { claim: 'email', prefix: '' },
         groups: { claim: 'roles', prefix: 'one:' },
-        uidClaim: 'oid',
+        uid: { claim: 'oid' },
         requiredClaims: { hd: 'example.com' },
       },
     },
@@ -89,23 +89,43 @@ await t.test('what is wrong', (t) => {
       /certificateAuthority .*not a PEM/,
     ],
     [
-      one('{url: https://one.example, audiences: [a], egressSelectorType: cluster}'),
-      /unknown field "egressSelectorType"/,
+      one('{url: https://one.example, audiences: [a], egressSelectorType: etcd}'),
+      /egressSelectorType .*found "etcd", expected controlplane or cluster/,
     ],
-    [one(ISSUER, '{}'), /username .*names no claim/],
+    [one(ISSUER, '{}'), /username .*no claim and no expression/],
     [one(ISSUER, '{username: {claim: sub}}'), /prefix .*expected a prefix, which may be ""/],
     [
-      one(ISSUER, '{username: {expression: claims.sub}}'),
-      /username.expression .*CEL expressions are not supported/,
+      one(ISSUER, '{username: {expression: claims.}}'),
+      /^f: jwt\[0\].claimMappings.username.expression \(line 4\): cannot be used: 1:8: Syntax error/,
     ],
-    [one(ISSUER, '{username: {claim: s, prefix: ""}, groups: {expression: x}}'), /groups.expression .*CEL/],
-    [one(ISSUER, '{username: {claim: s, prefix: ""}, uid: {expression: x}}'), /uid.expression .*CEL/],
-    [one(ISSUER, '{username: {claim: s, prefix: ""}, extra: [{key: a, valueExpression: b}]}'), /extra .*CEL/],
     [
-      one(ISSUER, MAPPINGS, ', claimValidationRules: [{expression: x}]'),
-      /claimValidationRules\[0\].expression .*CEL/,
+      one(ISSUER, '{username: {expression: claims.email}}'),
+      /username .*uses claims.email, expected claims.email_verified/,
     ],
-    [one(ISSUER, MAPPINGS, ', userValidationRules: [{expression: x}]'), /userValidationRules .*CEL/],
+    [
+      one(ISSUER, '{username: {claim: s, prefix: ""}, groups: {expression: x}}'),
+      /undeclared reference to 'x'/,
+    ],
+    [
+      one(ISSUER, '{username: {claim: s, prefix: ""}, uid: {claim: a, expression: claims.a}}'),
+      /uid .*a claim and an expression/,
+    ],
+    [
+      one(ISSUER, '{username: {claim: s, prefix: ""}, extra: [{key: a, valueExpression: "1"}]}'),
+      /extra\[0\].key .*found "a", expected a domain and a path/,
+    ],
+    [
+      one(ISSUER, MAPPINGS, ', claimValidationRules: [{claim: a, message: b}]'),
+      /claimValidationRules\[0\].message .*expected none beside a claim/,
+    ],
+    [
+      one(ISSUER, MAPPINGS, ', claimValidationRules: [{expression: claims.a}]'),
+      /claimValidationRules\[0\].expression .*must evaluate to bool, not any/,
+    ],
+    [
+      one(ISSUER, MAPPINGS, ', userValidationRules: [{expression: user.name == "a"}]'),
+      /userValidationRules\[0\].expression .*undefined field 'name'/,
+    ],
     [`${one(ISSUER)}- {issuer: ${ISSUER}, claimMappings: ${MAPPINGS}}`, /second time/],
     [`${HEAD}anonymous: {enabled: false, conditions: [{path: /x}]}`, /conditions .*expected none/],
     [`${HEAD}anonymous: {enabled: "yes"}`, /expected true or false/],
@@ -127,7 +147,7 @@ await t.test('users of claims', (t) => {
     audiences: [],
     username: { claim: 'sub', prefix: 'oidc:' },
     groups: { claim: 'groups', prefix: 'g:' },
-    uidClaim: undefined,
+    ...NO_EXPRESSIONS,
     requiredClaims: {},
     signingAlgorithms: [],
   }
@@ -137,19 +157,19 @@ await t.test('users of claims', (t) => {
     [{ sub: 'a', groups: ['x', 'y'] }, rules, { username: 'oidc:a', groups: ['g:x', 'g:y'] }],
     [{ sub: 'a', groups: 'x' }, rules, { username: 'oidc:a', groups: ['g:x'] }],
     [{ sub: 'a' }, rules, { username: 'oidc:a', groups: [] }],
+    [{ sub: null }, rules, { username: 'oidc:', groups: [] }],
     [{ email: 'a@b' }, email, { username: 'a@b', groups: [] }],
     [{ email: 'a@b', email_verified: true }, email, { username: 'a@b', groups: [] }],
     [{ sub: 'a', hd: 'example.com' }, required, { username: 'oidc:a', groups: [] }],
     [
       { sub: 'a', oid: '1' },
-      { ...rules, uidClaim: 'oid' },
+      { ...rules, uid: { claim: 'oid' } },
       { username: 'oidc:a', uid: '1', groups: [] },
     ],
   ]
   for (const [claims, how, user] of good) t.same(userOf(claims as never, how), user, JSON.stringify(claims))
   const bad: [object, OIDCRules][] = [
     [{}, rules],
-    [{ sub: '' }, rules],
     [{ sub: ['a'] }, rules],
     [{ sub: 'a', groups: [1] }, rules],
     [{ sub: 'a', groups: { x: 1 } }, rules],
@@ -157,7 +177,7 @@ await t.test('users of claims', (t) => {
     [{ email: 'a@b', email_verified: 'true' }, email],
     [{ sub: 'a' }, required],
     [{ sub: 'a', hd: ['example.com'] }, required],
-    [{ sub: 'a' }, { ...rules, uidClaim: 'oid' }],
+    [{ sub: 'a' }, { ...rules, uid: { claim: 'oid' } }],
     [{}, { ...rules, username: { claim: 'constructor', prefix: '' } }],
   ]
   for (const [claims, how] of bad)

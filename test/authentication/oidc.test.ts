@@ -4,7 +4,7 @@ import t from 'tap'
 import { AuthenticationUnavailable, InvalidCredential } from '../../src/authentication/authenticator.js'
 import { IssuersAuthenticator } from '../../src/authentication/issuers.js'
 import { OIDCProvider } from '../../src/authentication/oidc-provider.js'
-import { OIDCVerifier, type OIDCRules } from '../../src/authentication/oidc.js'
+import { NO_EXPRESSIONS, OIDCVerifier, type OIDCRules } from '../../src/authentication/oidc.js'
 import { memoryLog } from '../support/log.js'
 import { OIDCIssuer } from '../support/oidc-issuer.js'
 import { PKI } from '../support/pki.js'
@@ -31,7 +31,7 @@ async function setUp(
     audiences: ['kubernetes'],
     username: { claim: 'sub', prefix: 'oidc:' },
     groups: { claim: 'groups', prefix: '' },
-    uidClaim: undefined,
+    ...NO_EXPRESSIONS,
     requiredClaims: {},
     signingAlgorithms: ['RS256'],
     ...over,

@@ -92,6 +92,8 @@ export const ARITHMETIC: readonly Overload[] = [
     { cost: joined },
   ),
   fn('_+_', [list(param('A')), list(param('A'))], list(param('A')), (meter, a: CelList, b: CelList) => {
+    if (a.values.length === 0) return b
+    if (b.values.length === 0) return a
     meter.size(a.values.length + b.values.length)
     return new CelList([...a.values, ...b.values])
   }),

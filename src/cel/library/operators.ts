@@ -3,6 +3,7 @@ import { noSuchOverload } from '../errors.js'
 import { fn, method, type Overload } from '../functions.js'
 import type { Meter } from '../meter.js'
 import { BOOL, BYTES, DYN, INT, list, map, optional, param, STRING } from '../types.js'
+import { codePoints } from '../text.js'
 import { type CelList, type CelMap, sizeOf, type Value } from '../values.js'
 
 const A = param('A')
@@ -19,11 +20,8 @@ function size(_meter: Meter, value: CelList | CelMap | Uint8Array): bigint {
   return BigInt(sizeOf(value))
 }
 
-/** A text's size is the number of its code points. */
 function stringSize(_meter: Meter, value: string): bigint {
-  let count = 0n
-  for (const _char of value) count++
-  return count
+  return BigInt(codePoints(value))
 }
 
 /** cel-go common/stdlib: what is called by a sign, and size(). */

@@ -39,7 +39,8 @@ function findAll(meter: Meter, text: string, pattern: string, limit = -1n): CelL
   const matcher = compile(pattern).matcher(text)
   let end = -1
   while ((limit < 0n || BigInt(found.length) < limit) && matcher.find()) {
-    meter.work(1)
+    // Each search may go to the end of the text.
+    meter.work(4 * (text.length - matcher.end()))
     // Go: an empty match right after the last one is none.
     if (matcher.start() === matcher.end() && matcher.start() === end) continue
     end = matcher.end()

@@ -1,6 +1,7 @@
 import { EvaluationError } from '../errors.js'
 import { fn, method, type Overload, TRAVERSAL } from '../functions.js'
 import type { Meter } from '../meter.js'
+import { codePoints, isPlain } from '../text.js'
 import { BOOL, INT, list, STRING } from '../types.js'
 import { CelList, sizeOf, type Value } from '../values.js'
 
@@ -31,14 +32,9 @@ function substring(_meter: Meter, text: string, from: bigint, to?: bigint): stri
   return chars.slice(start, to === undefined ? undefined : position(to, chars.length)).join('')
 }
 
-function codePoints(text: string): number {
-  let count = 0
-  for (const _char of text) count++
-  return count
-}
-
 /** The UTF-16 position of a code point. */
 function offsetOf(text: string, chars: number): number {
+  if (isPlain(text)) return chars
   let offset = 0
   for (let i = 0; i < chars; i++) offset += (text.codePointAt(offset) ?? 0) > 0xffff ? 2 : 1
   return offset

@@ -93,7 +93,7 @@ function isText(value: Value): value is string {
 
 /** @throws InvalidCredential for the first rule that the claims do not keep */
 export function checkClaims(rules: readonly ValidationRule[], claims: InputObject): void {
-  checkRules(rules, { claims }, 'claims')
+  checkRules(rules, { claims }, 'the claims do')
 }
 
 /** @throws InvalidCredential for the first rule that the user does not keep */
@@ -103,7 +103,7 @@ export function checkUser(rules: readonly ValidationRule[], user: UserInfo): voi
   checkRules(
     rules,
     { user: new InputObject('kubernetes.UserInfo', { username, uid, groups, extra }) },
-    'user',
+    'the user does',
   )
 }
 
@@ -113,11 +113,11 @@ function checkRules(
   variables: Readonly<Record<string, Value>>,
   what: string,
 ): void {
-  const values = rules.map(({ program }) => evaluate(program, variables, `the ${what}`))
+  const values = rules.map(({ program }) => evaluate(program, variables, 'a rule'))
   rules.forEach(({ program, message }, i) => {
     if (values[i] !== true)
       throw new InvalidCredential(
-        `OIDC: the ${what} do not keep the rule ${JSON.stringify(program.text)}: ${message}`,
+        `OIDC: ${what} not keep the rule ${JSON.stringify(program.text)}: ${message}`,
       )
   })
 }

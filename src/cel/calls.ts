@@ -1,6 +1,6 @@
 import type { Call, Expr } from './ast.js'
 import type { Resolution } from './checker.js'
-import { equal } from './equality.js'
+import { equal, isSame } from './equality.js'
 import { EvaluationError, noSuchOverload } from './errors.js'
 import { planAccumulation } from './fold.js'
 import { type Overload, TRAVERSAL } from './functions.js'
@@ -145,7 +145,7 @@ function planMembership(operand: Step, list: CelList): Planned {
   return {
     step: (scope) => {
       const value = operand(scope)
-      return list.values.some((one) => equal(value, one, scope.meter))
+      return list.values.some((one) => isSame(value, one, scope.meter))
     },
   }
 }
@@ -175,7 +175,10 @@ function call(
 ): Value {
   const { meter } = scope
   const args = steps.map((step) => step(scope))
-  const overload = candidates.find(({ params }) => params.every((type, i) => accepts(type, args[i] as Value)))
+  const overload = candidates.find(
+    ({ params, unguarded }) =>
+      unguarded === true || params.every((type, i) => accepts(type, args[i] as Value)),
+  )
   if (overload === undefined) throw noSuchOverload(name)
   const { cost, resultCost, run } = overload
   const known = resolved || overload.costsByName === true

@@ -36,6 +36,16 @@ export function equal(a: Value, b: Value, meter: Meter): boolean {
   return same
 }
 
+/** The same, where values that cannot be compared are just different: that is how lists are searched. */
+export function isSame(a: Value, b: Value, meter: Meter): boolean {
+  try {
+    return equal(a, b, meter)
+  } catch (err) {
+    if (err instanceof EvaluationError) return false
+    throw err
+  }
+}
+
 function equalLists(a: CelList, b: CelList, meter: Meter): boolean {
   return (
     a.values.length === b.values.length &&

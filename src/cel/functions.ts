@@ -15,13 +15,15 @@ export interface Overload {
   readonly cost?: (...args: readonly Value[]) => number
   /** Whether the cost is counted also where only the values say which overload it is; it is 1 then otherwise. */
   readonly costsByName?: boolean
+  /** Whether it is run whatever the arguments are, and looks at them itself: cel-go has a few of these. */
+  readonly unguarded?: boolean
   /** In the same units, of the result. */
   readonly resultCost?: (result: Value) => number
   /** Checks constant arguments when the expression is compiled; others are undefined. Throws an Error with the reason. */
   readonly check?: (...args: readonly (Value | undefined)[]) => void
 }
 
-type Options = Pick<Overload, 'cost' | 'costsByName' | 'resultCost' | 'check'>
+type Options = Pick<Overload, 'cost' | 'costsByName' | 'unguarded' | 'resultCost' | 'check'>
 
 /** A function that is called as name(...). */
 export function fn(

@@ -1,4 +1,4 @@
-import { compare, equal } from '../equality.js'
+import { compare, isSame } from '../equality.js'
 import { EvaluationError, noSuchOverload } from '../errors.js'
 import { fn, method, type Overload, TRAVERSAL } from '../functions.js'
 import type { Meter } from '../meter.js'
@@ -75,25 +75,16 @@ function add(a: Value, b: Value): Value {
 }
 
 function indexOf(meter: Meter, { values }: CelList, item: Value): bigint {
-  return BigInt(values.findIndex((value) => equal(value, item, meter)))
+  return BigInt(values.findIndex((value) => isSame(value, item, meter)))
 }
 
 function lastIndexOf(meter: Meter, { values }: CelList, item: Value): bigint {
-  return BigInt(values.findLastIndex((value) => equal(value, item, meter)))
+  return BigInt(values.findLastIndex((value) => isSame(value, item, meter)))
 }
 
 function includes(meter: Meter, target: Value, item: Value): boolean {
-  if (!(target instanceof CelList)) return same(meter, target, item)
-  return target.values.some((value) => same(meter, value, item))
-}
-
-function same(meter: Meter, a: Value, b: Value): boolean {
-  try {
-    return equal(a, b, meter)
-  } catch (err) {
-    if (err instanceof EvaluationError) return false
-    throw err
-  }
+  if (!(target instanceof CelList)) return isSame(target, item, meter)
+  return target.values.some((value) => isSame(value, item, meter))
 }
 
 function slice(_meter: Meter, { values }: CelList, from: bigint, to: bigint): CelList {
@@ -103,21 +94,24 @@ function slice(_meter: Meter, { values }: CelList, from: bigint, to: bigint): Ce
   return new CelList(values.slice(Number(from), Number(to)))
 }
 
-function flatten(meter: Meter, { values }: CelList, depth = 1n): CelList {
+function flatten(meter: Meter, items: Value, depth = 1n): CelList {
+  if (!(items instanceof CelList)) throw noSuchOverload('flatten')
   if (depth < 0n) throw new EvaluationError('level must be non-negative')
   const flat: Value[] = []
-  const flattenInto = (items: readonly Value[], left: bigint): void => {
-    for (const item of items) {
+  const flattenInto = (level: readonly Value[], left: bigint): void => {
+    for (const item of level) {
       meter.work(1)
       if (item instanceof CelList && left > 0n) flattenInto(item.values, left - 1n)
       else flat.push(item)
     }
   }
-  flattenInto(values, depth)
+  flattenInto(items.values, depth)
   return new CelList(flat)
 }
 
-function sortBy(_meter: Meter, items: CelList, { values: keys }: CelList = items): CelList {
+function sortBy(_meter: Meter, items: Value, by: Value = items): CelList {
+  if (!(items instanceof CelList) || !(by instanceof CelList)) throw noSuchOverload('sort')
+  const { values: keys } = by
   if (items.values.length !== keys.length) throw new EvaluationError('the lists are not of the same size')
   const [first] = keys
   if (first === undefined) return items
@@ -131,7 +125,7 @@ function distinct(meter: Meter, items: CelList): CelList {
   if (items.values.length === 0) return items
   const found: Value[] = []
   for (const value of items.values) {
-    if (!found.some((one) => same(meter, value, one))) found.push(value)
+    if (!found.some((one) => isSame(value, one, meter))) found.push(value)
   }
   return new CelList(found)
 }
@@ -168,14 +162,18 @@ export const LISTS: readonly Overload[] = [
   method('slice', [list(T), INT, INT], list(T), slice, output),
   method('flatten', [list(list(T))], list(T), flatten, {
     cost: (items) => NEW_LIST + sizeOf(items),
+    unguarded: true,
   }),
   method('flatten', [list(DYN), INT], list(DYN), flatten, {
     cost: (items, depth) => NEW_LIST + Math.trunc(sizeOf(items) * Math.max(Number(depth), 0)),
   }),
-  ...ofEach(COMPARABLE, (type) => method('sort', [list(type)], list(type), sortBy, { cost: selfCompare })),
+  ...ofEach(COMPARABLE, (type) =>
+    method('sort', [list(type)], list(type), sortBy, { cost: selfCompare, unguarded: true }),
+  ),
   ...ofEach(COMPARABLE, (type) =>
     method('@sortByAssociatedKeys', [list(T), list(type)], list(T), sortBy, {
       cost: (_items, keys) => selfCompare(keys),
+      unguarded: true,
     }),
   ),
   method('distinct', [list(T)], list(T), distinct, { cost: selfCompare }),

@@ -1,4 +1,4 @@
-import { equal } from '../equality.js'
+import { isSame } from '../equality.js'
 import { noSuchOverload } from '../errors.js'
 import { fn, method, type Overload } from '../functions.js'
 import type { Meter } from '../meter.js'
@@ -45,7 +45,7 @@ export const OPERATORS: readonly Overload[] = [
     '@in',
     [A, list(A)],
     BOOL,
-    (meter, value: Value, within: CelList) => within.values.some((one) => equal(value, one, meter)),
+    (meter, value: Value, within: CelList) => within.values.some((one) => isSame(value, one, meter)),
     { cost: (_value, within) => sizeOf(within) },
   ),
   fn('@in', [A, map(A, B)], BOOL, (_meter, value: Value, within: CelMap) => within.get(value) !== undefined),

@@ -12,8 +12,7 @@ function isZero(value: Value): boolean {
   if (value instanceof Uint8Array) return value.length === 0
   if (value instanceof CelList) return value.values.length === 0 && value.origin !== 'input'
   if (value instanceof CelMap) return value.size === 0 && !value.escaped
-  if (value instanceof Duration) return value.nanos === 0n
-  return value instanceof Optional && value.value === undefined
+  return value instanceof Duration && value.nanos === 0n
 }
 
 function unwrap(_meter: Meter, { values }: CelList): CelList {

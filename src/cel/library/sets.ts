@@ -1,4 +1,4 @@
-import { equal } from '../equality.js'
+import { isSame } from '../equality.js'
 import { fn, type Overload } from '../functions.js'
 import type { Meter } from '../meter.js'
 import { BOOL, list, param } from '../types.js'
@@ -7,7 +7,7 @@ import { type CelList, sizeOf } from '../values.js'
 const LISTS = [list(param('T')), list(param('T'))]
 
 function contains(meter: Meter, all: CelList, some: CelList): boolean {
-  return some.values.every((value) => all.values.some((one) => equal(value, one, meter)))
+  return some.values.every((value) => all.values.some((one) => isSame(value, one, meter)))
 }
 
 function times(factor: number): Pick<Overload, 'cost'> {
@@ -29,7 +29,7 @@ export const SETS: readonly Overload[] = [
     LISTS,
     BOOL,
     (meter, a: CelList, b: CelList) =>
-      a.values.some((value) => b.values.some((one) => equal(value, one, meter))),
+      a.values.some((value) => b.values.some((one) => isSame(value, one, meter))),
     times(1),
   ),
 ]

@@ -114,9 +114,9 @@ void t.test('backends that are turned on have kube-apiserver’s defaults', (t) 
   t.same(auditLog, {
     where: '--audit-log-path',
     path: 'l',
-    maxage: 0,
-    maxbackup: 0,
-    maxsize: 0,
+    maxage: 366,
+    maxbackup: 100,
+    maxsize: 100,
     compress: false,
     format: 'json',
     delivery: {

@@ -3,14 +3,15 @@ import { encodeLegacy } from '../../encode-legacy.js'
 import { newLineEncoder } from '../../encode.js'
 import { PluginProblems } from '../plugin-problems.js'
 import type { BackendPlugin, Form, OpenedBackend, PluginDeps } from '../plugin.js'
-import { Backups } from './backups.js'
+import { Backups, type BackupOptions } from './backups.js'
 import { LOG_PLUGIN, LogBackend } from './log-backend.js'
 import { LogFile } from './log-file.js'
 import { standardOutput, watchOutput, type LogOutput } from './log-output.js'
 import { AUDIT_LOG_FLAGS, readAuditLogOptions, type AuditLogOptions } from './options.js'
 
-/** lumberjack's default of MaxSize, in megabytes. */
-const DEFAULT_MAXSIZE = 100
+const MEGABYTE = 2 ** 20
+/** Without rotation kube-apiserver has a plain file and no lumberjack (AuditLogOptions.getWriter), which alone looks after rotated files. */
+const ALONE: BackupOptions = { maxAge: 0, maxBackup: 0, compress: false }
 /** The log takes batches in the order in which it is handed them, and joins those that wait. */
 const IN_FLIGHT = 1024
 /** Errors that pass when somebody makes room. They do not keep the proxy from starting. */
@@ -51,13 +52,14 @@ async function open<E>(
 }
 
 async function openLogFile(options: AuditLogOptions, errors: PluginProblems): Promise<LogOutput> {
-  const { path, maxsize } = options
+  const { path, maxage, maxbackup, maxsize, compress } = options
+  const rotates = maxsize > 0
   const backups = new Backups(
     path,
-    { maxAge: options.maxage, maxBackup: options.maxbackup, compress: options.compress },
+    rotates ? { maxAge: maxage, maxBackup: maxbackup, compress } : ALONE,
     (reason) => errors.trouble('cannot compress or remove rotated files', reason),
   )
-  const file = new LogFile(path, (maxsize || DEFAULT_MAXSIZE) * 2 ** 20, backups, (reason) =>
+  const file = new LogFile(path, rotates ? maxsize * MEGABYTE : Infinity, backups, (reason) =>
     errors.trouble('cannot rotate', reason),
   )
   try {

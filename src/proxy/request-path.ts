@@ -56,9 +56,9 @@ export class RequestPath implements Front {
       observeLevel: (level) => metrics.observeLevel(level),
       observeRejected: () => metrics.observeRejected(),
     })
-    const { bindAddress, port, minVersion, ciphers } = options.serving
+    const { serving } = options
     this.#listener = new Listener(
-      { bindAddress, minVersion, ciphers, fd: socket.fd, port: socket.port ?? port, ...tls.material },
+      { ...serving, fd: socket.fd, port: socket.port ?? serving.port, ...tls.material },
       handler.handle,
     )
     tls.onChange((material) => this.#listener.setMaterial(material))

@@ -67,7 +67,7 @@ function oneCookie(raw: readonly string[], cookie: string | undefined): readonly
 /** Sends the response over its stream of HTTP/2. Nothing done here touches other streams of the session. */
 export class Http2Response implements ClientResponse {
   sendDate = true
-  /** Means nothing here: a session that is to end says so with GOAWAY. */
+  /** False: with the head goes a GOAWAY, as Go's HTTP/2 does it for `Connection: close`. Other streams go on. */
   shouldKeepAlive = true
   /** True where this end reset the stream. */
   cut = false
@@ -79,6 +79,7 @@ export class Http2Response implements ClientResponse {
   constructor(
     private readonly stream: ServerHttp2Stream,
     private readonly method: string,
+    private readonly endSession: () => void,
   ) {}
 
   get headersSent(): boolean {
@@ -162,6 +163,7 @@ export class Http2Response implements ClientResponse {
       if ((err as NodeJS.ErrnoException).code !== 'ERR_HTTP2_HEADER_SINGLE_VALUE') throw err
       stream.respond(joined(head), options)
     }
+    if (!this.shouldKeepAlive) this.endSession()
   }
 }
 

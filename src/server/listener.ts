@@ -5,7 +5,7 @@ import { constants } from 'node:crypto'
 import { connect, Server as NetServer, type AddressInfo, type Socket } from 'node:net'
 import type { SecureContextOptions, SecureVersion, TLSSocket } from 'node:tls'
 import type { ServeRequest } from '../request/client.js'
-import { Http2Sessions } from './http2-session.js'
+import { Http2Sessions, type Http2Options } from './http2-session.js'
 import type { ServingMaterial } from './serving-tls.js'
 import { statusBody, badRequest } from './status-error.js'
 import { UpgradeResponse } from './upgrade.js'
@@ -19,6 +19,7 @@ export interface ListenerOptions extends ServingMaterial {
   readonly minVersion?: SecureVersion | undefined
   /** OpenSSL's names, separated by colons. */
   readonly ciphers?: string | undefined
+  readonly http2: Http2Options
 }
 
 /** Go's net/http DefaultMaxHeaderBytes, which kube-apiserver keeps. */
@@ -50,7 +51,7 @@ export class Listener {
     private readonly options: ListenerOptions,
     serveRequest: ServeRequest,
   ) {
-    this.http2 = new Http2Sessions(serveRequest)
+    this.http2 = new Http2Sessions(serveRequest, options.http2)
     this.server = createServer(
       {
         ...secureContext(options),

@@ -4,6 +4,7 @@ import { unsetOrOneOf } from '../cli/checks.js'
 import { FlagValues } from '../cli/flag-values.js'
 import type { Flag, Settings } from '../cli/flag.js'
 import { ConfigError, errorMessage } from '../errors.js'
+import type { Http2Options } from './http2-session.js'
 import { CIPHER_SUITES, opensslCiphers, TLS_VERSIONS } from './tls-options.js'
 
 /** The secure port. */
@@ -14,11 +15,14 @@ export interface ServingOptions extends CertificateFiles {
   readonly minVersion: SecureVersion
   /** OpenSSL's list; undefined: Node.js's. */
   readonly ciphers: string | undefined
+  readonly http2: Http2Options
 }
 
 const GROUP = 'Secure serving'
+/** HTTP/2 has 31 bits for the numbers of streams. */
+const MAX_STREAMS = 2 ** 31 - 1
 
-/** k8s.io/apiserver/pkg/server/options/serving.go SecureServingOptions. */
+/** k8s.io/apiserver/pkg/server/options/serving.go SecureServingOptions, and of ServerRunOptions what is about connections. */
 export const SERVING_FLAGS = [
   {
     name: 'bind-address',
@@ -68,6 +72,23 @@ export const SERVING_FLAGS = [
     },
     help: `Cipher suites to accept, separated by commas; those of Node.js where it is not set. Those of TLS 1.3 are always accepted. Possible values: ${CIPHER_SUITES.join(', ')}`,
   },
+  {
+    name: 'http2-max-streams-per-connection',
+    type: 'int',
+    default: 0,
+    group: GROUP,
+    validate: (value: number) =>
+      value >= 0 && value <= MAX_STREAMS ? undefined : `a number from 0 to ${MAX_STREAMS}`,
+    help: 'How many streams a client may have at once over one connection of HTTP/2. 0 means 100, as for kube-apiserver.',
+  },
+  {
+    name: 'goaway-chance',
+    type: 'float64',
+    default: 0,
+    group: 'Generic',
+    validate: (value: number) => (value >= 0 && value <= 0.02 ? undefined : 'a fraction from 0 to 0.02'),
+    help: 'The fraction of requests over HTTP/2 with whose response the connection ends (GOAWAY), so that clients do not stay with one of several proxies behind a load balancer. What else is under way on the connection goes on. 0 is none, 0.02 the most; 0.001 is a good start.',
+  },
 ] as const satisfies readonly Flag[]
 
 /** @throws ConfigError */
@@ -96,5 +117,9 @@ export function readServingOptions(settings: Settings): ServingOptions {
     port: values.get('secure-port'),
     minVersion,
     ciphers,
+    http2: {
+      maxStreams: values.get('http2-max-streams-per-connection'),
+      goawayChance: values.get('goaway-chance'),
+    },
   }
 }

@@ -81,6 +81,12 @@ const cases: Record<FlagType, [string, unknown][]> = {
     ['x', undefined],
     ['', undefined],
   ],
+  float64: [
+    ['0.001', 0.001],
+    ['1e39', 1e39],
+    ['1e309', undefined],
+    ['', undefined],
+  ],
   stringArray: [
     ['a,b', ['a,b']],
     ['', ['']],

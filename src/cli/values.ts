@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { NAMED_CERT_KEY, type NamedCertKey } from './named-cert-key.js'
 
 /** What each type of flag holds. Durations are milliseconds. */
 export interface FlagTypes {
@@ -13,6 +14,7 @@ export interface FlagTypes {
   float64: number
   duration: number
   ip: string
+  namedCertKey: readonly NamedCertKey[]
 }
 
 export type FlagType = keyof FlagTypes
@@ -113,6 +115,7 @@ export const VALUE_TYPES: { readonly [T in FlagType]: ValueType<FlagTypes[T]> } 
     fromYaml: (value) => (typeof value === 'string' ? parseIP(value) : undefined),
     formatDefault: (value) => (value === '' ? undefined : value),
   },
+  namedCertKey: NAMED_CERT_KEY,
 }
 
 /**

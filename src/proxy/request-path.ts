@@ -58,7 +58,8 @@ export class RequestPath implements Front {
     })
     const { serving } = options
     this.#listener = new Listener(
-      { ...serving, fd: socket.fd, port: socket.port ?? serving.port, ...tls.material },
+      { ...serving, fd: socket.fd, port: socket.port ?? serving.port },
+      tls.material,
       handler.handle,
     )
     tls.onChange((material) => this.#listener.setMaterial(material))

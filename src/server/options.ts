@@ -1,14 +1,16 @@
 import { createSecureContext, type SecureVersion } from 'node:tls'
-import { readCertificateFiles, type CertificateFiles } from '../certificate-files.js'
+import { readCertificateFiles } from '../certificate-files.js'
 import { unsetOrOneOf } from '../cli/checks.js'
 import { FlagValues } from '../cli/flag-values.js'
 import type { Flag, Settings } from '../cli/flag.js'
 import { ConfigError, errorMessage } from '../errors.js'
 import type { Http2Options } from './http2-session.js'
+import type { ServingFiles } from './serving-tls.js'
+import { ServingCertificate } from './serving-certificate.js'
 import { CIPHER_SUITES, opensslCiphers, TLS_VERSIONS } from './tls-options.js'
 
 /** The secure port. */
-export interface ServingOptions extends CertificateFiles {
+export interface ServingOptions extends ServingFiles {
   readonly bindAddress: string
   /** 0: a free one. */
   readonly port: number
@@ -73,6 +75,13 @@ export const SERVING_FLAGS = [
     help: `Cipher suites to accept, separated by commas; those of Node.js where it is not set. Those of TLS 1.3 are always accepted. Possible values: ${CIPHER_SUITES.join(', ')}`,
   },
   {
+    name: 'tls-sni-cert-key',
+    type: 'namedCertKey',
+    default: [],
+    group: GROUP,
+    help: 'PEM files with another serving certificate and its key, and after a colon the names that it is for, which may have * as their first label; IP addresses are for clients that come to them and name no server. Without names, it is for those of the certificate. Names that are given go before those of certificates, names without * before others. May be given several times. Examples: example.crt,example.key or foo.crt,foo.key:*.foo.com,foo.com',
+  },
+  {
     name: 'http2-max-streams-per-connection',
     type: 'int',
     default: 0,
@@ -100,6 +109,9 @@ export function readServingOptions(settings: Settings): ServingOptions {
       '--tls-cert-file and --tls-private-key-file are not set, expected a serving certificate',
     )
   }
+  const sniCertKeys = values.get('tls-sni-cert-key')
+  const sniWhere = values.where('tls-sni-cert-key')
+  for (const one of sniCertKeys) new ServingCertificate(one, sniWhere, sniWhere)
   const minVersion = TLS_VERSIONS[values.get('tls-min-version')] ?? 'TLSv1.2'
   const ciphers = opensslCiphers(values.get('tls-cipher-suites'))
   if (ciphers !== undefined) {
@@ -113,6 +125,7 @@ export function readServingOptions(settings: Settings): ServingOptions {
   }
   return {
     ...files,
+    sniCertKeys,
     bindAddress: values.get('bind-address'),
     port: values.get('secure-port'),
     minVersion,

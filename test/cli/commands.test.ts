@@ -64,10 +64,12 @@ void t.test('without flags that are not needed: kube-apiserver’s defaults', (t
     serving: {
       certFile: serving.certFile,
       keyFile: serving.keyFile,
+      sniCertKeys: [],
       bindAddress: '0.0.0.0',
       port: 6443,
       minVersion: 'TLSv1.2',
       ciphers: undefined,
+      http2: { maxStreams: 0, goawayChance: 0 },
     },
     upstream: { kubeconfig: 'k', proxyClientCert: undefined },
     authentication: {
@@ -191,9 +193,20 @@ void t.test('every flag arrives where it belongs', (t) => {
       '--readyz-audit-grace-period=20ms',
     ],
     ...['--log-level=debug', '--log-format=text'],
+    ...[`--tls-sni-cert-key=${front.certFile},${front.keyFile}:a,b`, '--goaway-chance=0.01'],
+    ...[`--tls-sni-cert-key=${ca.certFile},${ca.keyFile}`, '--http2-max-streams-per-connection=21'],
   ])
   t.match(given, {
-    serving: { bindAddress: '127.0.0.1', port: 0, minVersion: 'TLSv1.3' },
+    serving: {
+      bindAddress: '127.0.0.1',
+      port: 0,
+      minVersion: 'TLSv1.3',
+      sniCertKeys: [
+        { certFile: front.certFile, keyFile: front.keyFile, names: ['a', 'b'] },
+        { certFile: ca.certFile, keyFile: ca.keyFile, names: [] },
+      ],
+      http2: { maxStreams: 21, goawayChance: 0.01 },
+    },
     upstream: { proxyClientCert: { certFile: front.certFile, keyFile: front.keyFile } },
     authentication: {
       clientCAFile: ca.certFile,

@@ -104,6 +104,19 @@ const cases: Record<FlagType, [string, unknown][]> = {
     ['"a', undefined],
     ['a"b', undefined],
   ],
+  namedCertKey: [
+    ['a.crt,a.key', [{ certFile: 'a.crt', keyFile: 'a.key', names: [] }]],
+    [
+      ' a.crt , a.key : *.foo.com, ::1',
+      [{ certFile: 'a.crt', keyFile: 'a.key', names: ['*.foo.com', '::1'] }],
+    ],
+    ['a.crt', undefined],
+    ['a.crt,', undefined],
+    ['a.crt,a.key,b', undefined],
+    ['a.crt,a.key:', undefined],
+    ['a.crt,a.key:foo,,bar', undefined],
+    ['', undefined],
+  ],
   ip: [
     ['0.0.0.0', '0.0.0.0'],
     [' ::1 ', '::1'],

@@ -10,6 +10,7 @@ import { InFlight } from '../server/in-flight.js'
 import { Listener } from '../server/listener.js'
 import type { Configuration } from './configuration.js'
 import type { Part } from './part.js'
+import type { ShutdownOptions } from './shutdown-options.js'
 
 export interface RequestPathDependencies {
   readonly configuration: Configuration
@@ -37,6 +38,7 @@ export interface Front extends Part {
 export class RequestPath implements Front {
   readonly #inFlight = new InFlight()
   readonly #listener: Listener
+  readonly #shutdown: ShutdownOptions
 
   constructor(options: RequestPathOptions, dependencies: RequestPathDependencies) {
     const { configuration, intake, metrics, log, socket } = dependencies
@@ -57,6 +59,7 @@ export class RequestPath implements Front {
       observeRejected: () => metrics.observeRejected(),
     })
     const { serving } = options
+    this.#shutdown = options.shutdown
     this.#listener = new Listener(
       { ...serving, fd: socket.fd, port: socket.port ?? serving.port },
       tls.material,
@@ -81,10 +84,16 @@ export class RequestPath implements Front {
     return this.#listener.port
   }
 
-  /** Ends what is long-running and finishes the rest. */
+  /**
+   * Ends what is long-running and finishes the rest. Meanwhile nobody can connect any more, or whoever comes is told to
+   * come again later (k8s.io/apiserver/pkg/server/genericapiserver.go RunWithContext).
+   */
   async drain(deadline: AbortSignal): Promise<void> {
-    this.#listener.stopAccepting()
-    await this.#inFlight.drain(deadline)
+    const { sendRetryAfter, watchTerminationGracePeriod } = this.#shutdown
+    if (sendRetryAfter) this.#inFlight.turningAway = true
+    else this.#listener.stopAccepting()
+    await this.#inFlight.drain(deadline, watchTerminationGracePeriod)
+    if (sendRetryAfter) this.#listener.stopAccepting()
     await this.#listener.closeIdle(deadline)
     await this.#inFlight.drain(deadline)
     await this.#listener.close()

@@ -100,7 +100,12 @@ void t.test('without flags that are not needed: kube-apiserver’s defaults', (t
     auditLog: undefined,
     auditWebhook: undefined,
     sinks: undefined,
-    shutdown: { delayDuration: 0, timeout: 60_000 },
+    shutdown: {
+      delayDuration: 0,
+      timeout: 60_000,
+      sendRetryAfter: false,
+      watchTerminationGracePeriod: 0,
+    },
     workers: 1,
     status: { healthz: undefined, metrics: undefined, readyAuditGracePeriod: 300_000 },
     log: { level: 'info', format: 'json' },
@@ -194,6 +199,7 @@ void t.test('every flag arrives where it belongs', (t) => {
     ],
     ...['--log-level=debug', '--log-format=text'],
     ...[`--tls-sni-cert-key=${front.certFile},${front.keyFile}:a,b`, '--goaway-chance=0.01'],
+    ...['--shutdown-send-retry-after', '--shutdown-watch-termination-grace-period=12ms'],
     ...[`--tls-sni-cert-key=${ca.certFile},${ca.keyFile}`, '--http2-max-streams-per-connection=21'],
   ])
   t.match(given, {
@@ -246,7 +252,7 @@ void t.test('every flag arrives where it belongs', (t) => {
     },
     sinks: { directory: 'd', fromCluster: true, webhook: { version: 'audit.k8s.io/v1alpha1' } },
     capture: { redact: false, maxBodySize: 14, maxCaptureMemory: 15 },
-    shutdown: { delayDuration: 16, timeout: 17 },
+    shutdown: { delayDuration: 16, timeout: 17, sendRetryAfter: true, watchTerminationGracePeriod: 12 },
     status: {
       healthz: { host: '::1', port: 18 },
       readyAuditGracePeriod: 20,

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
-import { connect, Server as NetServer, type AddressInfo, type Socket } from 'node:net'
+import { connect, Server as NetServer, type AddressInfo, type ListenOptions, type Socket } from 'node:net'
 import {
   createServer as createTLSServer,
   type Server as TLSServer,
@@ -22,6 +22,8 @@ export interface ListenerOptions extends TLSOptions {
   /** 0 takes a free port. */
   readonly port: number
   readonly http2: Http2Options
+  /** Whether others may listen there as well (SO_REUSEPORT). */
+  readonly permitPortSharing: boolean
 }
 
 /** Go's net/http DefaultMaxHeaderBytes, which kube-apiserver keeps. */
@@ -116,9 +118,16 @@ export class Listener {
 
   /** Rejects where the address cannot be bound. */
   async listen(): Promise<void> {
-    const { fd, bindAddress, port } = this.options
+    const { fd, bindAddress, port, permitPortSharing } = this.options
     // Of a descriptor each worker process has its own; an address is opened by the primary, once for all.
-    if (fd === undefined) this.server.listen({ host: bindAddress, port, backlog: BACKLOG })
+    // (With reusePort each worker process opens it for itself.) Node's types of version 20 leave reusePort out.
+    const address: ListenOptions & { reusePort: boolean } = {
+      host: bindAddress,
+      port,
+      backlog: BACKLOG,
+      reusePort: permitPortSharing,
+    }
+    if (fd === undefined) this.server.listen(address)
     else this.server.listen({ fd, exclusive: true }, BACKLOG)
     await once(this.server, 'listening')
   }

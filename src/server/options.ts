@@ -18,6 +18,8 @@ export interface ServingOptions extends ServingFiles {
   /** OpenSSL's list; undefined: Node.js's. */
   readonly ciphers: string | undefined
   readonly http2: Http2Options
+  /** Whether other processes may listen on the same address and port. */
+  readonly permitPortSharing: boolean
 }
 
 const GROUP = 'Secure serving'
@@ -91,6 +93,13 @@ export const SERVING_FLAGS = [
     help: 'How many streams a client may have at once over one connection of HTTP/2. 0 means 100, as for kube-apiserver.',
   },
   {
+    name: 'permit-port-sharing',
+    type: 'bool',
+    default: false,
+    group: GROUP,
+    help: 'Let other processes listen on the same address and port (SO_REUSEPORT): the kernel spreads connections over them. Each of --workers then takes its own from the kernel. Needs Node.js 22.12 or later. A socket of systemd has ReusePort= instead.',
+  },
+  {
     name: 'goaway-chance',
     type: 'float64',
     default: 0,
@@ -112,6 +121,15 @@ export function readServingOptions(settings: Settings): ServingOptions {
   const sniCertKeys = values.get('tls-sni-cert-key')
   const sniWhere = values.where('tls-sni-cert-key')
   for (const one of sniCertKeys) new ServingCertificate(one, sniWhere, sniWhere)
+  const permitPortSharing = values.get('permit-port-sharing')
+  if (permitPortSharing) {
+    if (!canSharePorts(process.versions.node))
+      throw new ConfigError(
+        `${values.where('permit-port-sharing')} is set, expected Node.js 22.12 or later: this is ${process.versions.node}`,
+      )
+    if (values.get('secure-port') === 0)
+      values.fail('secure-port', 0, 'the number of the port that --permit-port-sharing shares')
+  }
   const minVersion = TLS_VERSIONS[values.get('tls-min-version')] ?? 'TLSv1.2'
   const ciphers = opensslCiphers(values.get('tls-cipher-suites'))
   if (ciphers !== undefined) {
@@ -134,5 +152,12 @@ export function readServingOptions(settings: Settings): ServingOptions {
       maxStreams: values.get('http2-max-streams-per-connection'),
       goawayChance: values.get('goaway-chance'),
     },
+    permitPortSharing,
   }
+}
+
+/** Whether node:net of that version knows `reusePort`: 22.12 and later, 23.1 and later. */
+function canSharePorts(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  return major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12)
 }

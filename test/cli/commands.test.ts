@@ -70,6 +70,7 @@ void t.test('without flags that are not needed: kube-apiserver’s defaults', (t
       minVersion: 'TLSv1.2',
       ciphers: undefined,
       http2: { maxStreams: 0, goawayChance: 0 },
+      permitPortSharing: false,
     },
     upstream: { kubeconfig: 'k', proxyClientCert: undefined },
     authentication: {

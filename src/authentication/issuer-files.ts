@@ -9,6 +9,7 @@ import {
   type AnonymousRule,
   type OIDCIssuer,
 } from './authentication-config.js'
+import type { TokenAuthenticator } from './bearer-token.js'
 import { IssuersAuthenticator, type IssuerVerifier } from './issuers.js'
 import { OIDCVerifier } from './oidc.js'
 import { OIDCProvider } from './oidc-provider.js'
@@ -19,7 +20,9 @@ import {
   parseServiceAccountKeys,
   ServiceAccountKeys,
   ServiceAccountVerifier,
+  type TokenKind,
 } from './service-account.js'
+import { ServiceAccountLookup } from './service-account-lookup.js'
 
 const KEY_FLAG = '--service-account-key-file'
 const CONFIG_FLAG = '--authentication-config'
@@ -38,7 +41,12 @@ export class IssuerFiles {
   /** @throws ConfigError */
   constructor(
     private readonly options: AuthenticationOptions,
-    private readonly deps: { readonly log: Logger; readonly now: () => number },
+    private readonly deps: {
+      /** Says whether the apiserver knows a token. */
+      readonly reviews: TokenAuthenticator
+      readonly log: Logger
+      readonly now: () => number
+    },
   ) {
     this.serviceAccounts = this.newServiceAccounts()
     const { issuers, anonymous } = this.readOIDC()
@@ -56,7 +64,7 @@ export class IssuerFiles {
   }
 
   private newServiceAccounts(): Map<string, IssuerVerifier> {
-    const { keyFiles, issuers, audiences } = this.options.serviceAccounts
+    const { keyFiles, issuers, audiences, lookup } = this.options.serviceAccounts
     const verifiers = new Map<string, IssuerVerifier>()
     if (keyFiles.length === 0) return verifiers
     const read = () =>
@@ -64,10 +72,13 @@ export class IssuerFiles {
         parseServiceAccountKeys(readConfigFile(file, KEY_FLAG), `${KEY_FLAG}: ${file}`),
       )
     const keys = new ServiceAccountKeys(read())
-    const { now } = this.deps
-    for (const issuer of issuers)
-      verifiers.set(issuer, new ServiceAccountVerifier(boundToken, keys, audiences, now))
-    verifiers.set(LEGACY_ISSUER, new ServiceAccountVerifier(legacyToken, keys, audiences, now))
+    const { now, reviews } = this.deps
+    const verifier = (kind: TokenKind): IssuerVerifier => {
+      const signed = new ServiceAccountVerifier(kind, keys, audiences, now)
+      return lookup ? new ServiceAccountLookup(signed, reviews) : signed
+    }
+    for (const issuer of issuers) verifiers.set(issuer, verifier(boundToken))
+    verifiers.set(LEGACY_ISSUER, verifier(legacyToken))
     this.reloadables.push({
       name: 'service-account-key-file',
       files: () => keyFiles,

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
+import { apiservers } from '../support/apiservers.js'
 import { everythingAt } from '../support/audit-policy.js'
 import { TestCluster } from '../support/cluster.js'
 import { ClusterProxy, grant } from '../support/cluster-proxy.js'
@@ -59,15 +60,17 @@ spec:
     spec: {containers: [{name: c, image: nginx}]}
 `
 
-const RUNS = kubectls().flatMap((kubectl) =>
-  (['request header', 'impersonation'] as const).map((identity) => ({ kubectl, identity })),
+const RUNS = apiservers().flatMap((apiserver) =>
+  kubectls(apiserver).flatMap((kubectl) =>
+    (['request header', 'impersonation'] as const).map((identity) => ({ apiserver, kubectl, identity })),
+  ),
 )
 
-for (const { kubectl, identity } of RUNS) {
+for (const { apiserver, kubectl, identity } of RUNS) {
   const { path, version, skip } = kubectl
-  const name = `kubectl ${version} through the proxy, identities by ${identity}`
+  const name = `kube-apiserver ${apiserver.version}, kubectl ${version} through the proxy, identities by ${identity}`
   await t.test(name, { skip, timeout: 180_000 }, async (t) => {
-    const cluster = await TestCluster.start({ auditPolicy: POLICY, tokens: TOKENS })
+    const cluster = await TestCluster.start({ apiserver, auditPolicy: POLICY, tokens: TOKENS })
     t.teardown(() => cluster.stop())
     const rules = [
       { apiGroups: [''], resources: ['configmaps', 'pods', 'namespaces'], verbs: ['get', 'list', 'watch'] },

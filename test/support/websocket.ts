@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { RequestOptions } from 'node:https'
 import type { Socket } from 'node:net'
 import type { StandIn } from './stand-in.js'
-import { change, upgrade } from './upgrade.js'
+import { change, upgradeAt } from './upgrade.js'
 
 const [BINARY, CLOSE, PING, PONG] = [2, 8, 9, 10]
 /** The status 1000. */
@@ -25,23 +25,27 @@ export class WebSocketEnd {
     readonly protocol: string | undefined = undefined,
   ) {}
 
-  /** Opens one through the proxy. Throws where the answer is no proper 101. */
-  static async connect(
+  /** Opens one through the proxy, as admin unless the options say who. Throws where the answer is no proper 101. */
+  static connect(
     standIn: StandIn,
     path: string,
     protocols: readonly string[],
     options: RequestOptions = {},
   ): Promise<WebSocketEnd> {
+    const who = options.port === undefined ? standIn.as() : {}
+    return WebSocketEnd.open({ ...who, path, ...options }, protocols)
+  }
+
+  /** Opens one to a server. Throws where the answer is no proper 101. */
+  static async open(options: RequestOptions, protocols: readonly string[]): Promise<WebSocketEnd> {
     const key = randomBytes(16).toString('base64')
-    const { res, socket } = await upgrade(standIn, path, 'websocket', {
-      ...options,
-      headers: {
-        'Sec-WebSocket-Version': '13',
-        'Sec-WebSocket-Key': key,
-        'Sec-WebSocket-Protocol': protocols.join(', '),
-        ...(options.headers as object),
-      },
-    })
+    const headers = {
+      'Sec-WebSocket-Version': '13',
+      'Sec-WebSocket-Key': key,
+      'Sec-WebSocket-Protocol': protocols.join(', '),
+      ...(options.headers as object),
+    }
+    const { res, socket } = await upgradeAt({ ...options, headers }, 'websocket')
     if (res.headers['sec-websocket-accept'] !== acceptKey(key)) throw new Error('another key was accepted')
     return new WebSocketEnd(socket, true, res.headers['sec-websocket-protocol'])
   }

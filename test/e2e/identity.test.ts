@@ -6,12 +6,16 @@ import https from 'node:https'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { byAuditID, waitForEvents, type LoggedEvent } from '../support/audit-log.js'
+import { apiservers } from '../support/apiservers.js'
 import { TestCluster } from '../support/cluster.js'
 import { certificate, writeKubeconfigFile } from '../support/kubeconfig.js'
 import { OIDCIssuer } from '../support/oidc-issuer.js'
 import { PKI, type Issued } from '../support/pki.js'
 import { ProxyProcess } from '../support/proxy-process.js'
 import { legacyClaims, newSigningKey, signToken } from '../support/tokens.js'
+
+// Clusters are started and used, one after the other.
+t.setTimeout(600_000)
 
 const POLICY = 'apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n'
 const TOKENS = 'bobtoken,bob,uid-bob,"viewers,qa"'
@@ -26,10 +30,9 @@ interface Credential {
 
 type Identity = LoggedEvent['user']
 
-await t.test(
-  'whom kube-apiserver logs, the proxy logs',
-  { skip: TestCluster.skip(), timeout: 240_000 },
-  async (t) => {
+for (const apiserver of apiservers()) {
+  const name = `whom kube-apiserver ${apiserver.version} logs, the proxy logs`
+  await t.test(name, { skip: apiserver.skip, timeout: 240_000 }, async (t) => {
     const dir = t.testdir()
     const pki = new PKI(join(dir, 'pki'))
     const ca = pki.ca('issuer-ca')
@@ -45,7 +48,7 @@ await t.test(
       '--oidc-groups-claim=groups',
       '--oidc-groups-prefix=idp:',
     ]
-    const cluster = await TestCluster.start({ auditPolicy: POLICY, tokens: [TOKENS], flags: oidc })
+    const cluster = await TestCluster.start({ apiserver, auditPolicy: POLICY, tokens: [TOKENS], flags: oidc })
     t.teardown(() => cluster.stop())
     await grant(cluster)
 
@@ -129,8 +132,8 @@ await t.test(
         })
       }
     }
-  },
-)
+  })
+}
 
 /** Whom a request acts as. */
 function effective({ user, impersonatedUser }: LoggedEvent): Identity {

@@ -35,6 +35,11 @@ const BACKLOG = 4096
 
 /** Milliseconds in which a connection that idles when the shutdown begins may bring one more request. */
 const LAST_REQUEST = 500
+/**
+ * Milliseconds in which a client that is still sending may read why it was refused: a connection that is closed before all of
+ * it is read is reset, and what was answered is lost. As net/http's rstAvoidanceDelay, but twice as long.
+ */
+const READ_REFUSAL = 1000
 /** Milliseconds in which the last bytes of the last responses are to reach their clients. */
 const FLUSH_TIMEOUT = 1000
 
@@ -45,6 +50,8 @@ export class Listener {
   private readonly sockets = new Set<Socket>()
   /** The last response of each connection of HTTP/1.1. */
   private readonly answers = new WeakMap<Socket, ServerResponse>()
+  /** Connections that are told that they brought no HTTP. */
+  private readonly refused = new WeakSet<Socket>()
 
   constructor(
     private readonly options: ListenerOptions,
@@ -80,7 +87,9 @@ export class Listener {
       const answer = this.answers.get(socket)
       // What stands in the middle of a response is part of it to whoever reads it.
       if (answer?.headersSent === true && !answer.writableFinished) socket.destroy()
-      else refuse(err, socket)
+      else if (err.code === 'ECONNRESET') socket.destroy()
+      // What else it brings is no request either: it is read and forgotten.
+      else if (!this.refused.has(socket)) this.refuse(err, socket)
     })
     this.server.on('upgrade', (req: IncomingMessage, socket: Socket, head: Buffer) => {
       const response = new UpgradeResponse(req, socket, head)
@@ -175,6 +184,18 @@ export class Listener {
     })
   }
 
+  /** Answers what is no request, and closes the connection when the client has had time to read that. */
+  private refuse(err: NodeJS.ErrnoException, socket: Socket): void {
+    if (!socket.writable) {
+      socket.destroy()
+      return
+    }
+    this.refused.add(socket)
+    socket.end(refusal(err))
+    const timer = setTimeout(() => socket.destroy(), READ_REFUSAL)
+    socket.once('close', () => clearTimeout(timer))
+  }
+
   private track(socket: Socket): void {
     this.sockets.add(socket)
     socket.on('close', () => this.sockets.delete(socket))
@@ -195,11 +216,7 @@ function secureContext({ cert, key, clientCA, minVersion, ciphers }: ListenerOpt
 }
 
 /** What does not parse as a request gets a Status all the same. */
-function refuse(err: NodeJS.ErrnoException, socket: Socket | TLSSocket): void {
-  if (!socket.writable || err.code === 'ECONNRESET') {
-    socket.destroy()
-    return
-  }
+function refusal(err: NodeJS.ErrnoException): string {
   const tooLarge = err.code === 'HPE_HEADER_OVERFLOW'
   const timeout = err.code === 'ERR_HTTP_REQUEST_TIMEOUT'
   const [line, error] = tooLarge
@@ -214,8 +231,8 @@ function refuse(err: NodeJS.ErrnoException, socket: Socket | TLSSocket): void {
         ]
       : ['400 Bad Request', badRequest('the request is not well-formed HTTP')]
   const body = statusBody(error)
-  socket.end(
+  return (
     `HTTP/1.1 ${line}\r\nConnection: close\r\nContent-Type: application/json\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
   )
 }

@@ -20,7 +20,12 @@ t.setTimeout(600_000)
 const POLICY = 'apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n'
 const TOKENS = 'bobtoken,bob,uid-bob,"viewers,qa"'
 const PATH = '/api/v1/namespaces/default/pods'
-const EXTRAS = ['scopes', 'kube-audit-proxy.io/original-user', 'kube-audit-proxy.io/original-groups']
+const EXTRAS = [
+  'authentication.kubernetes.io/credential-id',
+  'scopes',
+  'kube-audit-proxy.io/original-user',
+  'kube-audit-proxy.io/original-groups',
+]
 
 interface Credential {
   readonly certificate?: Issued

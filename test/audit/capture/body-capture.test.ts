@@ -162,16 +162,26 @@ void t.test('media types', (t) => {
       mediaType,
     )
   }
-  for (const mediaType of [
-    'text/plain',
-    'application/octet-stream',
-    'application/json;stream=watch',
-    'application/vnd.kubernetes.protobuf;stream=watch',
-    'json',
-  ]) {
-    t.equal(request(ALL, { mediaType }), undefined, mediaType)
+  for (const mediaType of ['text/plain', 'application/octet-stream', 'json']) {
+    const unread = { 'kube-audit-proxy.io/unread-request-object': 'the body is of a type that is not read' }
+    t.strictSame(feed(request(ALL, { mediaType }), POD), { annotations: unread }, mediaType)
+    t.strictSame(feed(request(ALL, { mediaType }), ''), {}, 'no body')
+    t.equal(request(METADATA, { mediaType }), undefined, mediaType)
     t.equal(response(ALL, { mediaType }), undefined, mediaType)
   }
+  for (const parameters of [
+    ';stream=watch',
+    '; charset=utf-16',
+    ';as=Table;g=meta.k8s.io;v=v1',
+    ';x="',
+    ' ;',
+  ]) {
+    t.equal(feed(request(ALL, { mediaType: `application/json${parameters}` }), POD).json, POD, parameters)
+  }
+  t.equal(response(ALL, { mediaType: 'application/json;stream=watch' }), undefined)
+  t.equal(response(ALL, { mediaType: 'application/vnd.kubernetes.protobuf;stream=watch' }), undefined)
+  for (const method of ['GET', 'HEAD', 'OPTIONS'])
+    t.equal(request(ALL, { method }), undefined, `nobody reads a body of ${method}`)
   t.equal(feed(request(ALL, { mediaType: '' }), '{}').json, '{}', 'a request without a type is JSON')
   t.equal(response(ALL, { mediaType: '' }), undefined)
   for (const mediaType of ['application/yaml', 'application/apply-patch+yaml']) {
@@ -253,7 +263,11 @@ void t.test('compressed bodies', (t) => {
     ['identity', (text: string) => text],
   ] as const) {
     t.equal(feed(response(ALL, { contentEncoding }), compress(POD), 7).json, POD, contentEncoding)
-    t.equal(feed(request(ALL, { contentEncoding }), compress(POD), 7).json, POD, contentEncoding)
+    t.equal(feed(request(ALL, { contentEncoding }), POD, 7).json, POD, 'of a request it means nothing')
+    if (contentEncoding !== 'identity')
+      t.strictSame(feed(request(ALL, { contentEncoding }), compress(POD)), {
+        annotations: { 'kube-audit-proxy.io/unread-request-object': 'the body is not valid json' },
+      })
     t.match(
       feed(response(STATUS, { contentEncoding }), compress(NOT_FOUND)),
       { status: { code: 404 } },
@@ -270,8 +284,14 @@ void t.test('compressed bodies', (t) => {
     unread,
     'cut off',
   )
-  t.equal(response(ALL, { contentEncoding: 'br' }), undefined)
-  t.equal(response(ALL, { contentEncoding: 'gzip, gzip' }), undefined)
+  for (const contentEncoding of ['br', 'gzip, gzip']) {
+    t.strictSame(feed(response(ALL, { contentEncoding }), 'rubbish'), {
+      annotations: {
+        'kube-audit-proxy.io/unread-response-object': 'the body is in a content encoding that is not read',
+      },
+    })
+    t.equal(response(STATUS, { contentEncoding }), undefined)
+  }
   t.equal(budget.used, 0)
   t.end()
 })
@@ -352,5 +372,23 @@ void t.test('redaction, of objects and of Status', (t) => {
   for (const wants of [ALL, STATUS])
     t.notMatch(JSON.stringify(feed(response(wants, { ref }), quoting)), /hunter2/)
   t.match(feed(response(STATUS), quoting).status, { message: /hunter2/ })
+  t.end()
+})
+
+void t.test('the id of an issued token', (t) => {
+  const { response } = setUp()
+  const jwt = (claims: string): string => `e30.${Buffer.from(claims).toString('base64url')}.c2ln`
+  const review = (token: string): string =>
+    JSON.stringify({ kind: 'TokenRequest', spec: {}, status: { token } })
+  const wants = { ...STATUS, issuedToken: true }
+  const annotations = { 'authentication.kubernetes.io/issued-credential-id': 'JTI=a-b-c' }
+  const token = jwt('{"sub":"s","jti":"a-b-c"}')
+  t.strictSame(feed(response(wants), review(token), 10).annotations, annotations)
+  t.equal(feed(response(wants), review(token)).json, undefined, 'and nothing more')
+  t.match(feed(response({ ...ALL, issuedToken: true }), review(token)), { json: review(token), annotations })
+  t.equal(feed(response(ALL), review(token)).annotations, undefined)
+  for (const odd of ['', 'a.b', `${token}.x`, jwt('{'), jwt('null'), jwt('{"jti":7}'), jwt('{"jti":""}')])
+    t.equal(feed(response(wants), review(odd)).annotations, undefined, odd)
+  t.equal(feed(response(wants), '{"status":"Failure","kind":"Status"}').annotations, undefined)
   t.end()
 })

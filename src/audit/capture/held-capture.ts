@@ -15,7 +15,7 @@ import { issuedCredentialID } from './issued-token.js'
 import { withoutManagedFields } from './managed-fields.js'
 import type { Encoding } from './media-type.js'
 import { readObjectHeader, readPrefixMetadata } from './metadata.js'
-import type { Redactor } from './redact/redactor.js'
+import type { Origin, Redactor } from './redact/redactor.js'
 import { mayBeStatus, readStatus, STATUS_PREFIX_BYTES } from './read-status.js'
 
 /** What all captures share. */
@@ -134,8 +134,14 @@ export class HeldCapture implements BodyCapture {
     return {
       ...found,
       ...((annotations ?? issued) && { annotations: { ...annotations, ...issued } }),
-      json: redactor === undefined ? shown : redactor.redact(shown, ref),
+      json: redactor === undefined ? shown : redactor.redact(shown, ref, this.#origin),
     }
+  }
+
+  get #origin(): Origin {
+    const { kind, method } = this.#options
+    if (kind === 'response') return 'response'
+    return method === 'DELETE' ? 'deletion' : 'request'
   }
 
   /** The body as it was before it was compressed; undefined where it is broken. */

@@ -1,6 +1,7 @@
 import type { ObjectReference } from '../event.js'
 import { compactJSON } from './json/json.js'
 import type { Encoding } from './media-type.js'
+import { decodeYAML } from './yaml/yaml-text.js'
 
 /** A Kubernetes object that came as protobuf. */
 export interface ProtobufObject {
@@ -72,7 +73,7 @@ export function toJSON(
       case 'json':
         return converted(compactJSON(body, isPatch ? 'last' : 'merge'))
       case 'yaml':
-        return converted(compactJSON(body, 'last') ?? converters.yaml(body.toString('utf8')))
+        return converted(yamlDocument(body, converters))
       case 'protobuf': {
         const object = converters.protobuf.convert(body, { maxLength }, target)
         return 'json' in object ? { json: object.json, annotations: unknowns(object) } : object
@@ -84,6 +85,14 @@ export function toJSON(
     return { unread: `reading the body failed: ${(err as Error).name}` }
   }
 }
+
+/** JSON is YAML, and read as such it is kept as it came: but for what YAML takes for line breaks and folds. */
+function yamlDocument(body: Buffer, converters: Converters): string | undefined {
+  const json = compactJSON(body, 'last')
+  return json === undefined || FOLDED.test(json) ? converters.yaml(decodeYAML(body)) : json
+}
+
+const FOLDED = /[\u0085\u2028\u2029\ufeff]/
 
 function converted(json: string | undefined): ConvertedBody | undefined {
   return json === undefined ? undefined : { json }

@@ -1,6 +1,9 @@
 import type { ObjectReference } from '../event.js'
 import { compactJSON } from './json/json.js'
+import type { GoType } from './json/go-type.js'
 import type { Encoding } from './media-type.js'
+import { typeMetaOf } from './metadata.js'
+import type { TypeMeta } from './protobuf/type-meta.js'
 import { decodeYAML } from './yaml/yaml-text.js'
 
 /** A Kubernetes object that came as protobuf. */
@@ -36,6 +39,8 @@ export interface TooLong {
 export interface Converters {
   readonly yaml: (text: string) => string | undefined
   readonly protobuf: {
+    /** What an object is decoded into that says of itself what it is; undefined where the kind is not known. */
+    goType(said: TypeMeta, target?: RequestTarget): GoType | undefined
     /** `maxLength`: of the JSON, in UTF-16 code units. */
     convert(
       body: Buffer,
@@ -53,9 +58,9 @@ export interface ConvertedBody {
 }
 
 /**
- * The object in `body` as JSON text, or why there is none; undefined where kube-apiserver would not read it either. A
- * patch is decoded into maps: of duplicate keys the last one counts. It never throws: whatever goes wrong in here is the
- * doing of a client's body, and leaves out that body.
+ * The object in `body` as JSON text, or why there is none; undefined where kube-apiserver would not read it either.
+ * Patches and custom resources are decoded into maps: of duplicate keys the last one counts. It never throws: whatever goes
+ * wrong in here is the doing of a client's body, and leaves out that body.
  *
  * @param maxLength how long the text may be, in UTF-16 code units
  * @param target set for the body of a request
@@ -71,7 +76,12 @@ export function toJSON(
   try {
     switch (encoding) {
       case 'json':
-        return converted(compactJSON(body, isPatch ? 'last' : 'merge'))
+        return converted(
+          compactJSON(
+            body,
+            isPatch ? undefined : (text) => converters.protobuf.goType(typeMetaOf(text), target),
+          ),
+        )
       case 'yaml':
         return converted(yamlDocument(body, converters))
       case 'protobuf': {
@@ -88,7 +98,7 @@ export function toJSON(
 
 /** JSON is YAML, and read as such it is kept as it came: but for what YAML takes for line breaks and folds. */
 function yamlDocument(body: Buffer, converters: Converters): string | undefined {
-  const json = compactJSON(body, 'last')
+  const json = compactJSON(body)
   return json === undefined || FOLDED.test(json) ? converters.yaml(decodeYAML(body)) : json
 }
 

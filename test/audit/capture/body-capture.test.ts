@@ -7,6 +7,7 @@ import { cborToJSON } from '../../../src/audit/capture/cbor/convert.js'
 import type { BodyCapture, CaptureWants } from '../../../src/audit/capture/capture.js'
 import type { CapturedBody } from '../../../src/audit/captured-body.js'
 import { CaptureBudget } from '../../../src/audit/capture/limits.js'
+import { ProtobufConverter } from '../../../src/audit/capture/protobuf/convert.js'
 import { Redactor } from '../../../src/audit/capture/redact/redactor.js'
 
 const ALL: CaptureWants = { object: true, metadata: true, status: true, omitManagedFields: false }
@@ -35,6 +36,7 @@ const setUp = (options: Partial<CapturesOptions> = {}) => {
       yaml: (text) =>
         text.startsWith('kind: ') ? JSON.stringify({ kind: text.slice(6).trim() }) : undefined,
       protobuf: {
+        goType: () => undefined,
         convert: (body) => {
           const kind = body.toString().slice(4)
           if (!body.toString().startsWith('k8s\0')) return { unread: 'no prefix' }
@@ -189,7 +191,7 @@ void t.test('media types', (t) => {
     t.equal(feed(request(ALL, { mediaType }), '{"n":1e21}').json, '{"n":1e21}', 'JSON is YAML')
     t.equal(feed(request(ALL, { mediaType }), '\t').json, undefined)
   }
-  const protobuf = { convert: () => ({ unread: 'no prefix' }) }
+  const protobuf = { goType: () => undefined, convert: () => ({ unread: 'no prefix' }) }
   const yamlStatus = setUp({ converters: { yaml: () => NOT_FOUND, protobuf, cbor: cborToJSON } })
   const yaml = { mediaType: 'application/yaml' }
   t.match(feed(yamlStatus.response(STATUS, yaml), 'apiVersion: v1\nkind: Status\n'), {
@@ -237,20 +239,57 @@ void t.test('media types', (t) => {
   t.end()
 })
 
-void t.test(
-  'a patch keeps the last of duplicate keys, an object merges them; patches keep managed fields',
-  (t) => {
-    const { request } = setUp()
-    const twice = '{"s":{"a":1},"s":{"b":2}}'
-    t.equal(feed(request(ALL), twice).json, '{"s":{"a":1,"b":2}}')
-    t.equal(
-      feed(request(ALL, { method: 'PATCH', mediaType: 'application/merge-patch+json' }), twice).json,
-      '{"s":{"b":2}}',
-    )
-    t.equal(feed(request({ ...ALL, omitManagedFields: true }, { method: 'PATCH' }), POD).json, POD)
-    t.end()
-  },
-)
+void t.test('of duplicate keys the log has what kube-apiserver keeps; patches keep managed fields', (t) => {
+  const pod = (members: string): string => `{"kind":"Pod","apiVersion":"v1",${members}}`
+  const map = (members: string): string => `{"kind":"ConfigMap","apiVersion":"v1",${members}}`
+  const { request } = setUp({
+    converters: { yaml: () => undefined, protobuf: new ProtobufConverter(), cbor: cborToJSON },
+  })
+  for (const [sent, kept] of [
+    [map('"data":{"a":"1"},"data":null'), map('"data":null')],
+    [map('"data":{"a":"1"},"data":{"b":"2"}'), map('"data":{"a":"1","b":"2"}')],
+    [map('"metadata":{"name":"x"},"metadata":null'), map('"metadata":{"name":"x"}')],
+    [pod('"spec":{"nodeName":"n","nodeName":null}'), pod('"spec":{"nodeName":"n"}')],
+    [
+      pod('"spec":{"securityContext":{"runAsUser":1},"securityContext":{"fsGroup":2}}'),
+      pod('"spec":{"securityContext":{"runAsUser":1,"fsGroup":2}}'),
+    ],
+    [
+      pod('"spec":{"securityContext":{"runAsUser":1},"securityContext":null}'),
+      pod('"spec":{"securityContext":null}'),
+    ],
+    [
+      pod('"spec":{"volumes":[{"name":"v","emptyDir":{}}],"volumes":[{"secret":{"secretName":"s"}}]}'),
+      pod('"spec":{"volumes":[{"name":"v","emptyDir":{},"secret":{"secretName":"s"}}]}'),
+    ],
+    [
+      pod('"metadata":{"creationTimestamp":"2020-01-01T00:00:00Z","creationTimestamp":null}'),
+      pod('"metadata":{"creationTimestamp":null}'),
+    ],
+    // The kind that counts is found as encoding/json finds it.
+    [
+      '{"kind":"Other","Kind":"ConfigMap","apiVersion":"v1","data":{"a":"1"},"data":{"b":"2"}}',
+      '{"kind":"Other","Kind":"ConfigMap","apiVersion":"v1","data":{"a":"1","b":"2"}}',
+    ],
+    [
+      '{"kind":"Widget","apiVersion":"e.com/v1","spec":{"a":1},"spec":{"b":2}}',
+      '{"kind":"Widget","apiVersion":"e.com/v1","spec":{"b":2}}',
+    ],
+  ] as const)
+    t.equal(feed(request(ALL), sent).json, kept)
+  const configMaps = { resource: 'configmaps', apiVersion: 'v1' }
+  t.equal(
+    feed(request(ALL, { ref: configMaps }), '{"data":{"a":"1"},"data":{"b":"2"}}').json,
+    '{"data":{"a":"1","b":"2"}}',
+    'a kind that the path tells',
+  )
+  const twice = map('"data":{"a":"1"},"data":{"b":"2"}')
+  const patch = { method: 'PATCH', mediaType: 'application/merge-patch+json' }
+  t.equal(feed(request(ALL, patch), twice).json, map('"data":{"b":"2"}'))
+  t.equal(feed(request(ALL, { mediaType: 'application/yaml' }), twice).json, map('"data":{"b":"2"}'))
+  t.equal(feed(request({ ...ALL, omitManagedFields: true }, { method: 'PATCH' }), POD).json, POD)
+  t.end()
+})
 
 void t.test('compressed bodies', (t) => {
   const { request, response, budget } = setUp()

@@ -23,7 +23,6 @@ export const PENDING: ReadonlyMap<string, string> = new Map([
     'r-options',
     'ok-target-forbidden-node',
   ].map(waitsFor('impersonation as 1.37 refuses it')),
-  ...['resourceclaim-pb-list', 'map-pb-list'].map(waitsFor('protobuf of the kinds that are new in 1.37')),
 ])
 
 function waitsFor(what: string): (row: string) => [string, string] {

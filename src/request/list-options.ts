@@ -2,6 +2,7 @@ import { queryUnescape } from './escape.js'
 import { nameInFieldSelector } from './field-selector.js'
 import { isInt64 } from './int64.js'
 import { isValidLabelSelector } from './label-selector.js'
+import { visitQuery } from './query.js'
 
 /** What a list request's query says about its verb and name. */
 export interface ListOptions {
@@ -42,25 +43,15 @@ export function decodeListOptions(rawQuery: string): ListOptions {
   }
 }
 
-/** The first value of each parameter, read as net/url ParseQuery reads: a pair that it refuses is left out. */
+/** The first value of each parameter. */
 function readParameters(rawQuery: string): Parameters {
   const parameters: Parameters = {}
-  for (let start = 0; start <= rawQuery.length;) {
-    let end = rawQuery.indexOf('&', start)
-    if (end < 0) end = rawQuery.length
-    readPair(rawQuery.slice(start, end), parameters)
-    start = end + 1
-  }
+  visitQuery(rawQuery, (key, rawValue) => {
+    if (!isParameter(key) || parameters[key] !== undefined) return
+    const value = queryUnescape(rawValue)
+    if (value !== undefined) parameters[key] = value
+  })
   return parameters
-}
-
-function readPair(pair: string, parameters: Parameters): void {
-  const equals = pair.indexOf('=')
-  const key = queryUnescape(equals < 0 ? pair : pair.slice(0, equals))
-  if (key === undefined || !isParameter(key) || parameters[key] !== undefined) return
-  if (pair.includes(';')) return // Go has refused a semicolon in a pair since 1.17
-  const value = queryUnescape(equals < 0 ? '' : pair.slice(equals + 1))
-  if (value !== undefined) parameters[key] = value
 }
 
 function isParameter(key: string): key is keyof Parameters {

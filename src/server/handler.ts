@@ -147,7 +147,7 @@ export class RequestHandler {
   private async refuse(exchange: Exchange, error: status.StatusError): Promise<void> {
     const audit = this.evaluate(exchange)
     if (audit !== undefined) {
-      describeAnswer(audit, exchange.info.isResourceRequest, error)
+      describeAnswer(audit, error)
       await audit.responseStarted()
     }
     answer(exchange.res, exchange.auditID, error)
@@ -275,7 +275,7 @@ export class RequestHandler {
   private async answerAudited(exchange: Exchange, error: status.StatusError): Promise<void> {
     const { audit } = exchange
     if (audit !== undefined) {
-      describeAnswer(audit, exchange.info.isResourceRequest, error)
+      describeAnswer(audit, error)
       if (exchange.longRunning) await audit.responseStarted()
       await audit.responseComplete()
     }
@@ -289,11 +289,9 @@ const WITHOUT_POLICY: AuditConfig = { level: 'Metadata', omitStages: new Set(), 
 /** The user of an event for which nobody was authenticated. */
 const NOBODY: UserInfo = { username: '' }
 
-function describeAnswer(audit: AuditContext, isResourceRequest: boolean, error: status.StatusError): void {
+function describeAnswer(audit: AuditContext, error: status.StatusError): void {
   audit.setStatus(status.responseStatusOf(error))
-  if (audit.config.level === 'RequestResponse' && isResourceRequest) {
-    audit.setResponseBody({ json: status.statusJSON(error) })
-  }
+  if (audit.config.level === 'RequestResponse') audit.setResponseBody({ json: status.statusJSON(error) })
 }
 
 function ignoreLateError(): void {

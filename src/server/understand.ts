@@ -1,6 +1,7 @@
 import { ClientHeaders } from '../request/client-headers.js'
 import { hasBody, type ClientRequest, type ClientResponse, type ClientUpgrade } from '../request/client.js'
 import type { IdentityHeaders } from '../request/identity-headers.js'
+import { isLongRunning } from '../request/long-running.js'
 import {
   newRequestInfo,
   nonResourceRequest,
@@ -8,6 +9,7 @@ import {
   type RequestInfo,
 } from '../request/request-info.js'
 import { InvalidRequestTarget, parseRequestTarget, type RequestTarget } from '../request/request-target.js'
+import { invalidTimeout } from '../request/timeout.js'
 import { Exchange } from './exchange.js'
 import * as status from './status-error.js'
 
@@ -30,7 +32,8 @@ export function understand(
   try {
     const target = parseRequestTarget(req.url ?? '')
     const info = newRequestInfo(req.method ?? 'GET', target)
-    return new Exchange(req, res, upgrade, headers, target, info, receivedAt, refusal ?? unroutable(target))
+    const error = refusal ?? unroutable(target) ?? untimely(target, info)
+    return new Exchange(req, res, upgrade, headers, target, info, receivedAt, error)
   } catch (err) {
     const error =
       err instanceof RequestInfoError
@@ -57,6 +60,13 @@ function unacceptable(headers: ClientHeaders, upgradeWithBody: boolean): status.
 /** `*` is no path, and nothing that undici sends. In Go, net/http itself answers OPTIONS for it. */
 function unroutable(target: RequestTarget): status.StatusError | undefined {
   return target.originForm === '*' ? status.badRequest('the request target * names nothing') : undefined
+}
+
+/** k8s.io/apiserver/pkg/endpoints/filters/request_deadline.go: asked before anything is known of the user. */
+function untimely(target: RequestTarget, info: RequestInfo): status.StatusError | undefined {
+  if (target.rawQuery === '' || isLongRunning(info)) return undefined
+  const error = invalidTimeout(target.rawQuery)
+  return error === undefined ? undefined : status.badRequest(error)
 }
 
 /** Stands for the target of a request that cannot be taken apart: what was sent, about nothing in particular. */

@@ -3,17 +3,21 @@ import { headerBytes, isHopByHop } from '../request/client-headers.js'
 import type { ClientResponse } from '../request/client.js'
 import type { RequestBody } from './request-body.js'
 
+/** What an observer is told of a response before its body. Headers are as the upstream sent them. */
+export interface ResponseHead {
+  readonly statusCode: number
+  readonly contentType: string | undefined
+  readonly contentEncoding: string | undefined
+  /** The Warning headers, one character per byte. */
+  readonly warnings: readonly string[]
+}
+
 /** What someone who watches the response pass is told. An exception in here ends the request, not the process. */
 export interface ResponseObserver {
   /**
    * The response has begun. Where the answer is a promise, the client has nothing of the response before it is resolved.
-   * @param contentType and contentEncoding as the upstream sent them, or undefined
    */
-  start(
-    statusCode: number,
-    contentType: string | undefined,
-    contentEncoding: string | undefined,
-  ): Awaitable<void>
+  start(head: ResponseHead): Awaitable<void>
   data(chunk: Buffer): void
 }
 
@@ -51,6 +55,14 @@ export interface PumpOptions {
   readonly auditID: string
   /** True where the response's head must not wait for its first byte of body. */
   readonly longRunning: boolean
+}
+
+const NO_WARNINGS: readonly string[] = []
+const SWITCHED: ResponseHead = {
+  statusCode: 101,
+  contentType: undefined,
+  contentEncoding: undefined,
+  warnings: NO_WARNINGS,
 }
 
 /**
@@ -107,6 +119,7 @@ export class ResponsePump implements Forwarding {
     const headers: string[] = []
     let contentType: string | undefined
     let contentEncoding: string | undefined
+    let warnings = NO_WARNINGS
     let hasLength = false
     for (let i = 0; i < raw.length; i += 2) {
       const name = text(raw[i] as Buffer)
@@ -116,12 +129,13 @@ export class ResponsePump implements Forwarding {
       if (lower === 'content-type') contentType ??= value
       else if (lower === 'content-encoding') contentEncoding ??= value
       else if (lower === 'content-length') hasLength = true
+      else if (lower === 'warning') warnings = [...warnings, value]
       headers.push(name, value)
     }
     headers.push('Audit-Id', headerBytes(this.options.auditID))
     this.started = true
     this.open = !hasLength
-    this.afterObserver(statusCode, contentType, contentEncoding, () => {
+    this.afterObserver({ statusCode, contentType, contentEncoding, warnings }, () => {
       this.res.sendDate = false
       this.res.writeHead(statusCode, statusMessage, headers)
       // A head that announces a body of known length can travel with it; any other may be a stream that stays silent.
@@ -161,7 +175,7 @@ export class ResponsePump implements Forwarding {
   switched(join: () => void): void {
     this.started = true
     this.open = true
-    this.afterObserver(101, undefined, undefined, () => {
+    this.afterObserver(SWITCHED, () => {
       this.res.off('close', this.onClose)
       this.res.off('drain', this.onDrain)
       join()
@@ -169,14 +183,9 @@ export class ResponsePump implements Forwarding {
   }
 
   /** Tells the observer that the response has begun, and goes on when it is ready for that; the rest waits meanwhile. */
-  private afterObserver(
-    statusCode: number,
-    contentType: string | undefined,
-    contentEncoding: string | undefined,
-    goOn: () => void,
-  ): void {
+  private afterObserver(head: ResponseHead, goOn: () => void): void {
     this.guard(() => {
-      const ready = this.options.observer?.start(statusCode, contentType, contentEncoding)
+      const ready = this.options.observer?.start(head)
       if (!(ready instanceof Promise)) return goOn()
       const held: (() => void)[] = [goOn]
       this.held = held

@@ -93,7 +93,7 @@ void t.test('without flags that are not needed: kube-apiserver’s defaults', (t
       tokenWebhookCacheTTL: 10_000,
     },
     policyFile: undefined,
-    capture: { redact: true, maxBodySize: 1572864, maxCaptureMemory: 268435456 },
+    capture: { redact: true, maxBodySize: 3145728, maxCaptureMemory: 268435456 },
     backends: [],
     auditLog: undefined,
     auditWebhook: undefined,

@@ -1,8 +1,10 @@
 import { cborToJSON } from '../cbor/convert.js'
 import type { RequestTarget, TooLong, Unread } from '../convert.js'
+import type { GoType } from '../json/go-type.js'
 import { compactJSON } from '../json/json.js'
 import { JSONWriter, MAX_DEPTH, OutputTooLong, TooDeep } from '../json/json-writer.js'
 import { defaultTypeMeta } from './default-kind.js'
+import { goTypeOf } from './go-types.js'
 import { MessagePrinter } from './printer.js'
 import { Scanner, type Slot } from './scanner.js'
 import { Schema, type Message } from './schema.js'
@@ -74,6 +76,18 @@ export class ProtobufConverter {
         return { unread: `the body is not valid protobuf: ${err.message}` }
       throw err
     }
+  }
+
+  /**
+   * The Go type that kube-apiserver decodes JSON into that says of itself to be `said`; undefined where the kind is not in
+   * the table, as those of custom resources are not.
+   *
+   * @param target as for `convert`
+   */
+  goType(said: TypeMeta, target?: RequestTarget): GoType | undefined {
+    const { apiVersion, kind } = target === undefined ? said : this.#completed(said, target)
+    const message = this.#schema.kind(apiVersion, kind)
+    return message === undefined ? undefined : goTypeOf(message)
   }
 
   #envelope(body: Buffer, place: Place, target?: RequestTarget): ConvertedObject {

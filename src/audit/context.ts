@@ -27,6 +27,9 @@ export interface RequestAttributes {
   readonly receivedAt: number
 }
 
+/** kube-apiserver's own words for a request that ended before it was answered. */
+const CLOSED_EARLY: ResponseStatus = { code: 200, status: 'Success', message: 'Connection closed early' }
+
 /**
  * One request's audit events, stage by stage (k8s.io/apiserver/pkg/endpoints/filters/audit.go WithAudit). Stages that the
  * policy omits are skipped. Each answer is false where a blocking-strict backend could not store the event.
@@ -73,9 +76,14 @@ export class AuditContext {
     return this.emit('ResponseStarted')
   }
 
+  /** ResponseStarted of a request that ended before it was answered. */
+  closedEarly(): Awaitable<boolean> {
+    this.status ??= CLOSED_EARLY
+    return this.responseStarted()
+  }
+
   responseComplete(): Awaitable<boolean> {
-    // kube-apiserver's own words for a request that ended before it was answered.
-    this.status ??= { code: 200, status: 'Success', message: 'Connection closed early' }
+    this.status ??= CLOSED_EARLY
     return this.emit('ResponseComplete')
   }
 

@@ -105,8 +105,8 @@ export class RequestHandler {
     const config = policy.evaluate(user, exchange.info)
     this.deps.observeLevel(config.level)
     exchange.evaluated = true
-    if (config.level !== 'None')
-      exchange.audit = new AuditContext(recorder, config, exchange.attributes(user ?? NOBODY))
+    if (config.level === 'None') return undefined
+    exchange.audit = new AuditContext(recorder, config, exchange.attributes(user ?? NOBODY))
     return exchange.audit
   }
 
@@ -230,7 +230,8 @@ export class RequestHandler {
   ): Promise<void> {
     const { res, audit } = exchange
     const whole = outcome.kind === 'complete'
-    observer?.finish({ request: !whole || outcome.requestComplete, response: whole })
+    const started = observer?.finish({ request: !whole || outcome.requestComplete, response: whole })
+    if (started instanceof Promise) await started
     switch (outcome.kind) {
       case 'complete': {
         const stored = audit?.responseComplete()
@@ -240,6 +241,7 @@ export class RequestHandler {
       }
       case 'client-gone':
         audit?.annotate({ [ABORTED]: 'by the client' })
+        if (!outcome.started && exchange.longRunning) await audit?.closedEarly()
         await audit?.responseComplete()
         return
       case 'upstream-gone':

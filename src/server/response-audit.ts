@@ -85,17 +85,14 @@ export class ResponseAudit implements ResponseObserver {
   /**
    * The exchange is over: reads the captures, and emits what was held back of ResponseStarted.
    * @param complete false where a body was cut off
+   * @returns false where that event was to be stored and was not
    */
-  finish(complete: { request: boolean; response: boolean }): void {
+  finish(complete: { request: boolean; response: boolean }): Awaitable<boolean> {
     const { audit } = this
     const requestBody = this.requestCapture?.end(complete.request)
     if (this.statusCode === undefined) {
       if (requestBody !== undefined) audit.setRequestBody({ ...requestBody, metadata: undefined })
-      if (this.exchange.longRunning) {
-        audit.setStatus({ code: 200, status: 'Success', message: 'Connection closed early' })
-        void audit.responseStarted()
-      }
-      return
+      return true
     }
     const responseBody = this.responseCapture?.end(complete.response)
     const status: ResponseStatus = { ...responseBody?.status, code: this.statusCode }
@@ -108,9 +105,10 @@ export class ResponseAudit implements ResponseObserver {
     if (requestBody !== undefined) {
       audit.setRequestBody(wasDecoded(status) ? requestBody : { ...requestBody, metadata: undefined })
     }
-    if (this.startedPending) void audit.responseStarted()
+    const started = this.startedPending ? audit.responseStarted() : true
     // kube-apiserver learns of it when its handler has returned.
     audit.annotate(deprecationAnnotations(this.warnings, this.exchange.info))
+    return started
   }
 
   /** The exchange failed inside the proxy: lets go of what was captured. */

@@ -193,7 +193,7 @@ export class RequestHandler {
       headers: upstreamHeaders(headers, {
         auditID: exchange.auditID,
         peer: exchange.peer,
-        keepAuthorization: route.keepAuthorization,
+        keepToken: route.keepToken,
         keepImpersonation: route.keepImpersonation,
         added: route.added,
       }),

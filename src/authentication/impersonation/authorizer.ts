@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { reviewAccess, type AccessReview, type AccessVerdict } from '../../cluster/access-review.js'
-import type { ReviewClient } from '../../cluster/reviews.js'
+import { ReviewError, type ReviewClient } from '../../cluster/reviews.js'
 import type { UserInfo } from '../../request/user-info.js'
 import { forbidden, withoutUser, type ImpersonationForbidden } from './forbidden.js'
+import { impersonatedUser, isNode, type Impersonation } from './headers.js'
 import {
   constrainedPlans,
   unconstrainedPlan,
@@ -62,6 +63,23 @@ export class ImpersonationAuthorizer {
     }
     // There is always a plan, so that there is a refusal.
     throw refusal as ImpersonationForbidden
+  }
+
+  /**
+   * The impersonation of a request that the apiserver authorizes, with the user that it gives on this server. A node's
+   * group it has only from a mode for nodes: on a server that has those, that is what is expected of it, though it may
+   * have let somebody impersonate as before.
+   */
+  async expect(impersonation: Impersonation): Promise<Impersonation> {
+    const { asked } = impersonation
+    if (!isNode(asked)) return impersonation
+    try {
+      if (await this.#server.isOn()) return impersonation
+    } catch (err) {
+      if (!(err instanceof ReviewError)) throw err
+      return impersonation
+    }
+    return { asked, target: impersonatedUser(asked) }
   }
 
   /** The mode that was granted last is tried first, so that who uses one alone is asked about no other. */

@@ -7,7 +7,7 @@ import { nodeOf, NODES, serviceAccountGroups, serviceAccountOf } from './names.j
 export interface Impersonation {
   /** What the headers say, and nothing else. The name is empty where they name nobody, which is an error. */
   readonly asked: UserInfo
-  /** Who the request then acts as. */
+  /** Who the request then acts as, on a server with constrained impersonation. */
   readonly target: UserInfo
 }
 
@@ -81,8 +81,8 @@ export function impersonatedUser(asked: UserInfo, known?: readonly string[]): Us
   return { ...asked, groups }
 }
 
-/** True where nothing but a node's name was asked for: since Kubernetes 1.36 that brings a node's group. */
-function isNode(asked: UserInfo): boolean {
+/** True where nothing but a node's name was asked for, which brings a node's group in the modes for nodes. */
+export function isNode(asked: UserInfo): boolean {
   return onlyUsername(asked) && nodeOf(asked.username) !== undefined
 }
 

@@ -173,6 +173,8 @@ export class RequestHandler {
         const user = await this.#impersonation.authorize(from.user, impersonation.asked, attributes)
         impersonation = { ...impersonation, target: withOriginalUser(user, from.user) }
         authenticated = { user: impersonation.target, passage: 'asserted' }
+      } else if (impersonation !== undefined) {
+        impersonation = await this.#impersonation.expect(impersonation)
       }
       exchange.impersonation = impersonation
       const route = upstream.route(authenticated)

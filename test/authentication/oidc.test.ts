@@ -180,8 +180,6 @@ await t.test('odd keys in the set', async (t) => {
     return true
   }
   t.same(await authenticate(await issuer.token({}, { kid: undefined })), ALICE)
-  t.same(await authenticate(await issuer.token({ jti: '' })), ALICE)
-  t.same(await authenticate(await issuer.token({ jti: 7 })), ALICE, 'an id that is no text is none')
   t.same(await authenticate(await issuer.token({}, { kid: undefined }, ec)), ALICE)
   const mac = rawToken({ alg: 'HS256', kid: 'oct' }, issuer.claims()).slice(0, -1)
   await t.rejects(

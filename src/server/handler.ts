@@ -13,11 +13,7 @@ import {
 import type { Authenticated } from '../request/authenticated.js'
 import type { UserInfo } from '../request/user-info.js'
 import { ImpersonationAuthorizer } from '../authentication/impersonation/authorizer.js'
-import {
-  readImpersonation,
-  withOriginalUser,
-  type Impersonation,
-} from '../authentication/impersonation/headers.js'
+import { readImpersonation, withOriginalUser } from '../authentication/impersonation/headers.js'
 import { requestAttributes } from '../authentication/impersonation/request-attributes.js'
 import { errorMessage } from '../errors.js'
 import type { ClientRequest, ClientResponse, ClientUpgrade } from '../request/client.js'

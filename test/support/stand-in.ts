@@ -218,7 +218,7 @@ export class StandIn {
       return
     }
     if (own && req.headers['impersonate-user'] === undefined && 'impersonate-group' in req.headers) {
-      const requested = this.options.constrainedImpersonation === true ? '&user.DefaultInfo{' : '[{Group'
+      const requested = this.options.constrainedImpersonation === true ? '&user.DefaultInfo{' : '[{Group '
       sendJSON(res, 400, { kind: 'Status', message: `requested ${requested}`, code: 400 })
       return
     }

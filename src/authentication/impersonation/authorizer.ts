@@ -47,7 +47,8 @@ export class ImpersonationAuthorizer {
    */
   async authorize(requestor: UserInfo, asked: UserInfo, request: RequestAttributes): Promise<UserInfo> {
     if (asked.username === '') throw withoutUser(asked)
-    const constrained = await this.#server.isOn()
+    // Where it is not known, those may impersonate who may on any server.
+    const constrained = (await this.#server.support()) === 'on'
     const plans = constrained
       ? this.#lastFirst(requestor, constrainedPlans(requestor, asked, request))
       : [unconstrainedPlan(requestor, asked)]
@@ -67,14 +68,14 @@ export class ImpersonationAuthorizer {
 
   /**
    * The impersonation of a request that the apiserver authorizes, with the user that it gives on this server. A node's
-   * group it has only from a mode for nodes: on a server that has those, that is what is expected of it, though it may
-   * have let somebody impersonate as before.
+   * group comes from the modes for nodes alone: on a server that has them, or may have, it is expected, though the server
+   * may have let somebody impersonate as before.
    */
   async expect(impersonation: Impersonation): Promise<Impersonation> {
     const { asked } = impersonation
     if (!isNode(asked)) return impersonation
     try {
-      if (await this.#server.isOn()) return impersonation
+      if ((await this.#server.support()) !== 'off') return impersonation
     } catch (err) {
       if (!(err instanceof ReviewError)) throw err
       return impersonation

@@ -8,6 +8,7 @@ import {
   checkRevocationLists,
   ClientCertificates,
   newAuthorityBundle,
+  ShownCertificates,
   type AuthorityBundle,
 } from './client-certificate.js'
 import { parseRevocationLists, type RevocationList } from './crl.js'
@@ -39,8 +40,9 @@ export class ClientCertificateFiles implements Reloadable {
   ) {
     this.current = this.read()
     const { clients, frontProxies } = this.current
-    this.clients = clients && new ClientCertificates(clients, now)
-    this.frontProxies = frontProxies && new ClientCertificates(frontProxies, now)
+    const shown = new ShownCertificates()
+    this.clients = clients && new ClientCertificates(clients, shown, now)
+    this.frontProxies = frontProxies && new ClientCertificates(frontProxies, shown, now)
   }
 
   files(): string[] {

@@ -2,6 +2,7 @@ import type { Program } from '../cel/program.js'
 import type { InputObject } from '../cel/values.js'
 import type { UserInfo } from '../request/user-info.js'
 import { InvalidCredential } from './authenticator.js'
+import { CREDENTIAL_ID, tokenCredentialID } from './credential-id.js'
 import {
   checkClaims,
   checkUser,
@@ -93,10 +94,12 @@ export function userOf(claims: Claims, rules: OIDCRules): UserInfo {
   const username = usernameOf(claims, input, rules.username)
   const groups = rules.groups === undefined ? undefined : groupsOf(claims, input, rules.groups)
   const uid = rules.uid === undefined ? '' : uidOf(claims, input, rules.uid)
-  const extra = rules.extra.flatMap(({ key, program }) => {
+  const mapped = rules.extra.flatMap(({ key, program }) => {
     const values = evaluateTexts(program, input, `the extra ${key}`)
     return values.length === 0 ? [] : [[key, values] as const]
   })
+  const credentialID = tokenCredentialID(claim(claims, 'jti'))
+  const extra = [...(credentialID === undefined ? [] : [[CREDENTIAL_ID, [credentialID]] as const]), ...mapped]
   for (const [required, value] of Object.entries(rules.requiredClaims)) {
     if (textOf(claims, required, 'the required one') !== value) {
       throw new InvalidCredential(`OIDC: the claim ${required} is not the required one`)

@@ -22,7 +22,6 @@ export interface AuthenticationOptions {
   readonly anonymousAuth: boolean | undefined
   readonly clientCAFile: string | undefined
   readonly clientCACRLFiles: readonly string[]
-  readonly clientCertificateCredentialID: boolean
   readonly requestHeader: RequestHeaderOptions
   readonly tokenAuthFile: string | undefined
   readonly serviceAccounts: ServiceAccountOptions
@@ -83,13 +82,6 @@ const OWN_FLAGS = [
     help: 'PEM file with the authorities whose client certificates are accepted. The common name is the user, the organizations are the groups.',
   },
   {
-    name: 'client-certificate-credential-id',
-    type: 'bool',
-    default: false,
-    group: GROUP,
-    help: 'Report client certificates in the extra authentication.kubernetes.io/credential-id of their users, as kube-apiserver does since 1.32. It goes upstream as well.',
-  },
-  {
     name: 'token-auth-file',
     type: 'string',
     default: '',
@@ -118,7 +110,6 @@ export function readAuthenticationOptions(settings: Settings): AuthenticationOpt
   const oidc = readOIDCOptions(settings)
   const configFile = values.text('authentication-config')
   if (requestHeader.clientCAFile === undefined) values.needs('client-ca-crl-file', 'client-ca-file')
-  values.needs('client-certificate-credential-id', 'client-ca-file')
   if (oidc !== undefined && configFile !== undefined)
     throw new ConfigError(
       `${values.where('authentication-config')} is set, expected no --oidc-issuer-url then`,
@@ -127,7 +118,6 @@ export function readAuthenticationOptions(settings: Settings): AuthenticationOpt
     anonymousAuth: values.isSet('anonymous-auth') ? values.get('anonymous-auth') : undefined,
     clientCAFile,
     clientCACRLFiles: values.get('client-ca-crl-file'),
-    clientCertificateCredentialID: values.get('client-certificate-credential-id'),
     requestHeader,
     tokenAuthFile: values.text('token-auth-file'),
     serviceAccounts: readServiceAccountOptions(settings),

@@ -7,7 +7,6 @@ import type { ClientCertificates } from './client-certificate.js'
 import { unescapeExtraKey } from '../request/extra-key.js'
 import { withAuthenticatedGroup } from './groups.js'
 import type { UserInfo } from '../request/user-info.js'
-import { commonName } from './x509.js'
 
 /**
  * Identities that a trusted proxy in front of this one asserts: its client certificate leads to
@@ -28,7 +27,7 @@ export class RequestHeaderAuthenticator implements Authenticator {
   authenticate({ socket, headers }: Credentials): Authenticated | undefined {
     const certificate = this.certificates.verify(socket)
     if (certificate === undefined) return undefined
-    if (this.allowedNames.length > 0 && !this.allowedNames.includes(commonName(certificate.subject))) {
+    if (this.allowedNames.length > 0 && !this.allowedNames.includes(certificate.subject.commonName)) {
       throw new InvalidCredential(
         'front proxy: the name in its certificate is not one of --requestheader-allowed-names',
       )

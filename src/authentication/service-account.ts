@@ -2,6 +2,7 @@ import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
 import { errors } from 'jose'
 import { ConfigError } from '../errors.js'
 import { InvalidCredential } from './authenticator.js'
+import { CREDENTIAL_ID, tokenCredentialID } from './credential-id.js'
 import type { IssuerVerifier } from './issuers.js'
 import {
   audiencesOf,
@@ -195,8 +196,8 @@ function boundExtra(claims: Claims, bound: Claims): Record<string, string[]> {
     extra['authentication.kubernetes.io/pod-name'] = [pod.name]
     extra['authentication.kubernetes.io/pod-uid'] = [pod.uid]
   }
-  const jti = text(claims, 'jti')
-  if (jti !== '') extra['authentication.kubernetes.io/credential-id'] = [`JTI=${jti}`]
+  const credentialID = tokenCredentialID(claim(claims, 'jti'))
+  if (credentialID !== undefined) extra[CREDENTIAL_ID] = [credentialID]
   const node = reference(bound, 'node')
   if (node.name !== '') {
     extra['authentication.kubernetes.io/node-name'] = [node.name]

@@ -1,5 +1,6 @@
 import { BEARER_PROTOCOL } from '../request/bearer-protocol.js'
 import type { ClientHeaders } from '../request/client-headers.js'
+import { trimSpace } from '../request/trim-space.js'
 import { InvalidCredential, type Authenticator, type Credentials } from './authenticator.js'
 import type { Authenticated } from '../request/authenticated.js'
 import type { TokenAuthenticator } from './bearer-token.js'
@@ -23,7 +24,7 @@ export class WebSocketProtocolAuthenticator implements Authenticator {
   private async verify(token: string): Promise<Authenticated> {
     const user = await this.tokens.authenticateToken(token)
     if (user === undefined) throw new InvalidCredential('invalid bearer token')
-    return { user: withAuthenticatedGroup(user), passage: 'forwarded' }
+    return { user: withAuthenticatedGroup(user), passage: 'forwarded', token: 'websocket-protocol' }
   }
 }
 
@@ -33,7 +34,7 @@ function protocolToken(headers: ClientHeaders): string | undefined {
   let others = 0
   for (const value of headers.values(HEADER)) {
     for (const part of value.split(',')) {
-      const protocol = part.trim()
+      const protocol = trimSpace(part)
       if (!protocol.startsWith(BEARER_PROTOCOL)) others++
       else if (encoded !== undefined) throw new InvalidCredential('more than one bearer token subprotocol')
       else encoded = protocol.slice(BEARER_PROTOCOL.length)

@@ -43,6 +43,29 @@ export function decodeListOptions(rawQuery: string): ListOptions {
   }
 }
 
+/** Selectors as authorization is told of them. */
+export interface Selectors {
+  readonly fieldSelector?: { readonly rawSelector: string }
+  readonly labelSelector?: { readonly rawSelector: string }
+}
+
+/**
+ * The selectors of a query; one that cannot be parsed is as none to authorization
+ * (k8s.io/apiserver/pkg/endpoints/filters/authorization.go GetAuthorizerAttributes).
+ */
+export function selectors(rawQuery: string): Selectors {
+  if (rawQuery === '') return {}
+  const { fieldSelector = '', labelSelector = '' } = readParameters(rawQuery)
+  return {
+    ...(fieldSelector !== '' && nameInFieldSelector(fieldSelector) !== undefined
+      ? { fieldSelector: { rawSelector: fieldSelector } }
+      : {}),
+    ...(labelSelector !== '' && isValidLabelSelector(labelSelector)
+      ? { labelSelector: { rawSelector: labelSelector } }
+      : {}),
+  }
+}
+
 /** The first value of each parameter. */
 function readParameters(rawQuery: string): Parameters {
   const parameters: Parameters = {}

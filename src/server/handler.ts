@@ -12,11 +12,12 @@ import {
 } from '../authentication/authenticator.js'
 import type { Authenticated } from '../request/authenticated.js'
 import type { UserInfo } from '../request/user-info.js'
-import { readImpersonation, withOriginalUser, type Impersonation } from '../authentication/impersonation.js'
+import { ImpersonationAuthorizer } from '../authentication/impersonation/authorizer.js'
+import { readImpersonation, withOriginalUser } from '../authentication/impersonation/headers.js'
+import { requestAttributes } from '../authentication/impersonation/request-attributes.js'
 import { errorMessage } from '../errors.js'
 import type { ClientRequest, ClientResponse, ClientUpgrade } from '../request/client.js'
 import type { IdentityHeaders } from '../request/identity-headers.js'
-import { impersonationForbidden, mayImpersonate } from '../authentication/impersonation-access.js'
 import { forward, type ForwardRequest } from '../upstream/forward.js'
 import { upstreamHeaders } from '../upstream/request-headers.js'
 import type { Outcome } from '../upstream/response-pump.js'
@@ -26,7 +27,7 @@ import type { Route, Upstream } from '../upstream/upstream.js'
 import { answer } from './answer.js'
 import type { Exchange } from './exchange.js'
 import type { InFlight } from './in-flight.js'
-import { Refused, statusFor } from './refusal.js'
+import { statusFor } from './refusal.js'
 import { ResponseAudit } from './response-audit.js'
 import * as status from './status-error.js'
 import { understand } from './understand.js'
@@ -55,7 +56,11 @@ export interface HandlerDependencies {
  * DefaultBuildHandlerChain.
  */
 export class RequestHandler {
-  constructor(private readonly deps: HandlerDependencies) {}
+  readonly #impersonation: ImpersonationAuthorizer
+
+  constructor(private readonly deps: HandlerDependencies) {
+    this.#impersonation = new ImpersonationAuthorizer(deps.reviews)
+  }
 
   /** Serves one request. Whatever goes wrong ends this request alone. */
   readonly handle = (req: ClientRequest, res: ClientResponse, upgrade?: ClientUpgrade): void => {
@@ -160,9 +165,12 @@ export class RequestHandler {
     try {
       let impersonation = readImpersonation(exchange.headers)
       if (impersonation !== undefined && from.passage === 'asserted' && upstream.asserter.impersonates) {
-        await this.authorizeImpersonation(from, impersonation)
-        impersonation = { ...impersonation, target: withOriginalUser(impersonation.target, from.user) }
+        const attributes = requestAttributes(exchange.info, exchange.target)
+        const user = await this.#impersonation.authorize(from.user, impersonation.asked, attributes)
+        impersonation = { ...impersonation, target: withOriginalUser(user, from.user) }
         authenticated = { user: impersonation.target, passage: 'asserted' }
+      } else if (impersonation !== undefined) {
+        impersonation = await this.#impersonation.expect(impersonation)
       }
       exchange.impersonation = impersonation
       const route = upstream.route(authenticated)
@@ -171,14 +179,6 @@ export class RequestHandler {
       const error = statusFor(err)
       if (error === undefined) throw err
       await this.answerAudited(exchange, error)
-    }
-  }
-
-  private async authorizeImpersonation(from: Authenticated, impersonation: Impersonation): Promise<void> {
-    for (const check of impersonation.checks) {
-      if (!(await mayImpersonate(this.deps.reviews, from.user, check))) {
-        throw new Refused(status.forbidden(impersonationForbidden(from.user, check)))
-      }
     }
   }
 
@@ -191,7 +191,7 @@ export class RequestHandler {
       headers: upstreamHeaders(headers, {
         auditID: exchange.auditID,
         peer: exchange.peer,
-        keepAuthorization: route.keepAuthorization,
+        keepToken: route.keepToken,
         keepImpersonation: route.keepImpersonation,
         added: route.added,
       }),

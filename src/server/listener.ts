@@ -210,8 +210,9 @@ function secureContext({ cert, key, clientCA, minVersion, ciphers }: ListenerOpt
     ...(clientCA === undefined ? {} : { ca: clientCA }),
     minVersion: minVersion ?? 'TLSv1.2',
     ...(ciphers === undefined ? {} : { ciphers }),
-    // A resumed session would carry a certificate that was verified long ago.
-    secureOptions: constants.SSL_OP_NO_TICKET,
+    // A resumed session would carry a certificate that was verified long ago, and a renegotiated one another certificate
+    // than the one that was. crypto/tls does not renegotiate either.
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
   }
 }
 

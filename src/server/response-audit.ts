@@ -5,7 +5,7 @@ import type { Captures } from '../audit/capture/body-capture.js'
 import { encodingOf } from '../audit/capture/media-type.js'
 import { readObjectHeader } from '../audit/capture/metadata.js'
 import type { ResponseStatus } from '../audit/event.js'
-import { refusesImpersonation } from '../authentication/impersonation-access.js'
+import { refusesImpersonation } from '../authentication/impersonation/refused.js'
 import { andThen, type Awaitable } from '../awaitable.js'
 import { acceptsJSON } from '../request/accept.js'
 import type { RequestInfo } from '../request/request-info.js'
@@ -21,6 +21,7 @@ export class ResponseAudit implements ResponseObserver {
   readonly requestCapture: BodyCapture | undefined
   private responseCapture: BodyCapture | undefined
   private statusCode: number | undefined
+  private prioritized = false
   private startedPending = false
   /** kube-apiserver writes this answer past its audit log: the event has its code alone. */
   private unlogged = false
@@ -46,10 +47,12 @@ export class ResponseAudit implements ResponseObserver {
     )
   }
 
-  start({ statusCode, contentType, contentEncoding, warnings }: ResponseHead): Awaitable<void> {
+  start(head: ResponseHead): Awaitable<void> {
     const { audit, exchange } = this
+    const { statusCode, contentType, contentEncoding } = head
     this.statusCode = statusCode
-    this.warnings = warnings
+    this.warnings = head.warnings
+    this.prioritized = head.prioritized
     const failed = statusCode >= 400
     this.unlogged = failed && isRawJSON(contentType, exchange.headers.get('accept'))
     // The body of a long-running response is a stream unless it is an error.
@@ -125,14 +128,17 @@ export class ResponseAudit implements ResponseObserver {
 
   /** kube-apiserver leaves impersonatedUser out where it refused the impersonation itself. */
   private refusesImpersonation(status: ResponseStatus): boolean {
-    const { authenticated, impersonation } = this.exchange
+    const { authenticated, impersonation, longRunning } = this.exchange
     if (authenticated === undefined || impersonation === undefined) return false
-    return refusesImpersonation(status, authenticated.user, impersonation.checks)
+    const response = { status, prioritized: this.prioritized, longRunning }
+    return refusesImpersonation(response, authenticated.user.username, impersonation.target.username)
   }
 
   private impersonated(): void {
-    if (this.exchange.impersonation !== undefined)
-      this.audit.setImpersonatedUser(this.exchange.impersonation.target)
+    const { impersonation } = this.exchange
+    // Without a name it is an error, whatever the apiserver calls it.
+    if (impersonation === undefined || impersonation.asked.username === '') return
+    this.audit.setImpersonatedUser(impersonation.target)
   }
 }
 

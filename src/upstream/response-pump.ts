@@ -10,7 +10,12 @@ export interface ResponseHead {
   readonly contentEncoding: string | undefined
   /** The Warning headers, one character per byte. */
   readonly warnings: readonly string[]
+  /** Whether it has the headers of API priority and fairness. */
+  readonly prioritized: boolean
 }
+
+/** k8s.io/api/flowcontrol/v1 ResponseHeaderMatchedPriorityLevelConfigurationUID. */
+const PRIORITY_LEVEL = 'x-kubernetes-pf-prioritylevel-uid'
 
 /** What someone who watches the response pass is told. An exception in here ends the request, not the process. */
 export interface ResponseObserver {
@@ -63,6 +68,7 @@ const SWITCHED: ResponseHead = {
   contentType: undefined,
   contentEncoding: undefined,
   warnings: NO_WARNINGS,
+  prioritized: false,
 }
 
 /**
@@ -121,6 +127,7 @@ export class ResponsePump implements Forwarding {
     let contentEncoding: string | undefined
     let warnings = NO_WARNINGS
     let hasLength = false
+    let prioritized = false
     for (let i = 0; i < raw.length; i += 2) {
       const name = text(raw[i] as Buffer)
       const value = text(raw[i + 1] as Buffer)
@@ -130,12 +137,13 @@ export class ResponsePump implements Forwarding {
       else if (lower === 'content-encoding') contentEncoding ??= value
       else if (lower === 'content-length') hasLength = true
       else if (lower === 'warning') warnings = [...warnings, value]
+      else if (lower === PRIORITY_LEVEL) prioritized = true
       headers.push(name, value)
     }
     headers.push('Audit-Id', headerBytes(this.options.auditID))
     this.started = true
     this.open = !hasLength
-    this.afterObserver({ statusCode, contentType, contentEncoding, warnings }, () => {
+    this.afterObserver({ statusCode, contentType, contentEncoding, warnings, prioritized }, () => {
       this.res.sendDate = false
       this.res.writeHead(statusCode, statusMessage, headers)
       // A head that announces a body of known length can travel with it; any other may be a stream that stays silent.

@@ -1,4 +1,4 @@
-import type { Authenticated } from '../request/authenticated.js'
+import type { Authenticated, TokenPlace } from '../request/authenticated.js'
 import type { UserInfo } from '../request/user-info.js'
 import { impersonationIdentity, requestHeaderIdentity } from './identity.js'
 import type { ReviewClient } from '../cluster/reviews.js'
@@ -9,7 +9,8 @@ export interface Route {
   readonly connections: UpstreamConnections
   /** Headers that the proxy adds: name, value, ... */
   readonly added: readonly string[]
-  readonly keepAuthorization: boolean
+  /** Where the client's own bearer token is that goes along; undefined: none does. */
+  readonly keepToken: TokenPlace | undefined
   readonly keepImpersonation: boolean
 }
 
@@ -40,7 +41,7 @@ export class RequestHeaderAsserter implements IdentityAsserter {
     return {
       connections: this.connections(),
       added,
-      keepAuthorization: false,
+      keepToken: undefined,
       keepImpersonation: true,
     }
   }
@@ -58,7 +59,7 @@ export class ImpersonatingAsserter implements IdentityAsserter {
     const { connections } = this.own
     const authorization = await this.own.authorization()
     if (authorization !== undefined) added.push('Authorization', authorization)
-    return { connections, added, keepAuthorization: false, keepImpersonation: false }
+    return { connections, added, keepToken: undefined, keepImpersonation: false }
   }
 }
 
@@ -74,12 +75,12 @@ export class Upstream {
   ) {}
 
   /** @throws UnassertableIdentity */
-  route({ user, passage }: Authenticated): Route | Promise<Route> {
-    if (passage === 'asserted') return this.asserter.route(user)
+  route(authenticated: Authenticated): Route | Promise<Route> {
+    if (authenticated.passage === 'asserted') return this.asserter.route(authenticated.user)
     return {
       connections: this.bare(),
       added: [],
-      keepAuthorization: passage === 'forwarded',
+      keepToken: authenticated.passage === 'forwarded' ? authenticated.token : undefined,
       keepImpersonation: true,
     }
   }

@@ -18,6 +18,8 @@ export interface StandInOptions {
   /** Answers TokenReviews and SubjectAccessReviews; without it, TokenReviews know `tokens` and everything is allowed. */
   readonly reviews?: (req: IncomingMessage, res: ServerResponse, review: Review) => void
   readonly tokens?: Readonly<Record<string, object>>
+  /** Whether it has constrained impersonation, which the proxy finds out. */
+  readonly constrainedImpersonation?: boolean
   /** YAML; everything at level Metadata without it. */
   readonly policy?: string
   /** How identities of client certificates go upstream. */
@@ -213,6 +215,11 @@ export class StandIn {
     }
     if (own && /^\/apis\/auth[a-z]+\.k8s\.io\/v1\/(tokenreviews|subjectaccessreviews)$/.test(req.url ?? '')) {
       void this.review(req, res)
+      return
+    }
+    if (own && req.headers['impersonate-user'] === undefined && 'impersonate-group' in req.headers) {
+      const requested = this.options.constrainedImpersonation === true ? '&user.DefaultInfo{' : '[{Group '
+      sendJSON(res, 400, { kind: 'Status', message: `requested ${requested}`, code: 400 })
       return
     }
     const subject = (req.socket as TLSSocket).getPeerCertificate().subject as { CN?: string } | undefined

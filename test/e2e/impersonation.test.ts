@@ -1,10 +1,9 @@
-import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import https from 'node:https'
-import { join } from 'node:path'
 import t from 'tap'
+import { apiservers, atLeast, type Apiserver } from '../support/apiservers.js'
 import { byAuditID, waitForEvents, type LoggedEvent } from '../support/audit-log.js'
 import { ClusterProxy, grant } from '../support/cluster-proxy.js'
 import { TestCluster, type TestResponse } from '../support/cluster.js'
@@ -169,46 +168,45 @@ const CASES = [
   ['request header, without', 'request header', false],
 ] as const
 
-for (const [name, identity, constrained] of CASES) {
-  const skip =
-    TestCluster.skip() || (constrained && !hasGate() && 'kube-apiserver has no constrained impersonation')
-  await t.test(name, { skip, timeout: 300_000 }, async (t) => {
-    const cluster = await TestCluster.start({
-      auditPolicy: POLICY,
-      flags: [
-        '--endpoint-reconciler-type=none',
-        '--requestheader-uid-headers=X-Remote-Uid',
-        ...(hasGate() ? [`--feature-gates=ConstrainedImpersonation=${constrained}`] : []),
-      ],
+for (const apiserver of apiservers()) {
+  for (const [name, identity, constrained] of CASES) {
+    const skip =
+      apiserver.skip || (constrained && !hasGate(apiserver) && 'it has no constrained impersonation')
+    await t.test(`${name}: ${apiserver.version}`, { skip, timeout: 300_000 }, async (t) => {
+      const gate = hasGate(apiserver) ? [`--feature-gates=ConstrainedImpersonation=${constrained}`] : []
+      const cluster = await TestCluster.start({
+        apiserver,
+        auditPolicy: POLICY,
+        flags: ['--requestheader-uid-headers=X-Remote-Uid', ...gate],
+      })
+      t.teardown(() => cluster.stop())
+      await grantAll(cluster)
+      const proxy = await ClusterProxy.start(t, cluster, { policy: POLICY, identity })
+      // Before 1.35 headers without a user were an internal error, and no Status.
+      const attempts = hasGate(apiserver) ? ATTEMPTS : ATTEMPTS.filter(({ as }) => 'impersonate-user' in as)
+      const clients = newClients(cluster)
+      const direct = { url: cluster.url, log: cluster.auditLog, ca: cluster.ca.cert, clients, attempts }
+      // Twice, because what is said depends on what was granted before.
+      await askAll(direct)
+      const expected = await askAll(direct)
+      const proxied = { ...direct, url: proxy.url, log: proxy.auditLog }
+      if (identity === 'impersonation') await askAll(proxied)
+      const found = await askAll(proxied)
+      for (const [attempt, theirs] of expected) {
+        const ours = found.get(attempt) as Seen
+        t.equal(ours.status, theirs.status, attempt)
+        t.strictSame(messageOf(ours), messageOf(theirs), `${attempt}: the message`)
+        if (attempt === UNKNOWABLE && constrained && identity === 'request header') {
+          t.strictSame(ours.event.impersonatedUser?.groups, ['system:nodes', 'system:authenticated'])
+        } else t.strictSame(identityOf(ours.event), identityOf(theirs.event), `${attempt}: the event`)
+      }
     })
-    t.teardown(() => cluster.stop())
-    await grantAll(cluster)
-    const proxy = await ClusterProxy.start(t, cluster, { policy: POLICY, identity })
-    const clients = newClients(cluster)
-    // Twice, because what is said depends on what was granted before.
-    const direct = { url: cluster.url, log: cluster.auditLog, ca: cluster.ca.cert, clients }
-    await askAll(direct)
-    const expected = await askAll(direct)
-    const proxied = { ...direct, url: proxy.url, log: proxy.auditLog }
-    if (identity === 'impersonation') await askAll(proxied)
-    const found = await askAll(proxied)
-    for (const [attempt, theirs] of expected) {
-      const ours = found.get(attempt) as Seen
-      t.equal(ours.status, theirs.status, attempt)
-      t.strictSame(messageOf(ours), messageOf(theirs), `${attempt}: the message`)
-      if (attempt === UNKNOWABLE && constrained && identity === 'request header') {
-        t.strictSame(ours.event.impersonatedUser?.groups, ['system:nodes', 'system:authenticated'])
-      } else t.strictSame(identityOf(ours.event), identityOf(theirs.event), `${attempt}: the event`)
-    }
-  })
+  }
 }
 
-/** Whether this kube-apiserver knows the feature gate: since 1.35. */
-function hasGate(): boolean {
-  const version = execFileSync(join(TestCluster.assets() ?? '', 'kube-apiserver'), ['--version'], {
-    encoding: 'utf8',
-  })
-  return Number(/v1\.(\d+)/.exec(version)?.[1]) >= 35
+/** Whether it knows the feature gate ConstrainedImpersonation. */
+function hasGate(apiserver: Apiserver): boolean {
+  return atLeast(apiserver, '1.35')
 }
 
 function newClients(cluster: TestCluster): Record<Attempt['who'], Issued> {
@@ -228,15 +226,12 @@ interface Asked {
   readonly log: string
   readonly ca: string
   readonly clients: Record<Attempt['who'], Issued>
+  readonly attempts: readonly Attempt[]
 }
 
 async function askAll(asked: Asked): Promise<Map<string, Seen>> {
   const seen = new Map<string, Seen>()
-  for (const attempt of ATTEMPTS) {
-    // Before 1.35 that was an internal error, and no Status.
-    if (!hasGate() && !('impersonate-user' in attempt.as)) continue
-    seen.set(attempt.name, await ask(asked, attempt))
-  }
+  for (const attempt of asked.attempts) seen.set(attempt.name, await ask(asked, attempt))
   return seen
 }
 

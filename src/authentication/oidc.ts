@@ -99,7 +99,9 @@ export function userOf(claims: Claims, rules: OIDCRules): UserInfo {
     return values.length === 0 ? [] : [[key, values] as const]
   })
   const credentialID = tokenCredentialID(claim(claims, 'jti'))
-  const extra = [...(credentialID === undefined ? [] : [[CREDENTIAL_ID, [credentialID]] as const]), ...mapped]
+  const own: readonly (readonly [string, string[]])[] =
+    credentialID === undefined ? [] : [[CREDENTIAL_ID, [credentialID]]]
+  const extra = [...own, ...mapped]
   for (const [required, value] of Object.entries(rules.requiredClaims)) {
     if (textOf(claims, required, 'the required one') !== value) {
       throw new InvalidCredential(`OIDC: the claim ${required} is not the required one`)

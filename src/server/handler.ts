@@ -240,7 +240,8 @@ export class RequestHandler {
         return
       }
       case 'client-gone':
-        audit?.annotate({ [ABORTED]: 'by the client' })
+        // That is how a watch ends.
+        if (!exchange.longRunning || !outcome.started) audit?.annotate({ [ABORTED]: 'by the client' })
         if (!outcome.started && exchange.longRunning) await audit?.closedEarly()
         await audit?.responseComplete()
         return

@@ -106,13 +106,18 @@ export class Field {
   /** Where the value begins in the text; undefined where there is not even a null. */
   readonly #offset: number | undefined
 
+  readonly #source: Source
+  readonly #parent: Field | undefined
+
   constructor(
-    private readonly source: Source,
+    source: Source,
     /** As in `rules[3].level`. */
     readonly path: string,
     node: unknown,
-    private readonly parent: Field | undefined,
+    parent: Field | undefined,
   ) {
+    this.#source = source
+    this.#parent = parent
     if (node !== undefined && --source.budget < 0) {
       throw new ConfigError(
         `${source.file}: has more than ${MAX_VALUES} values once its aliases are resolved`,
@@ -126,15 +131,15 @@ export class Field {
 
   /** @throws ConfigError that says where this value is, what it is, and what it should be */
   expected(what: string): never {
-    this.fail(`found ${this.describe()}, expected ${what}`)
+    this.fail(`found ${this.#describe()}, expected ${what}`)
   }
 
   /** @throws ConfigError that says where this value is, and the message */
   fail(message: string): never {
     const rule = /^rules\[(\d+)\]/.exec(this.path)?.[1]
-    const where = `${rule === undefined ? '' : `rule ${Number(rule) + 1}, `}line ${this.line()}`
+    const where = `${rule === undefined ? '' : `rule ${Number(rule) + 1}, `}line ${this.#line()}`
     throw new ConfigError(
-      `${this.source.file}: ${this.path === '' ? where : `${this.path} (${where})`}: ${message}`,
+      `${this.#source.file}: ${this.path === '' ? where : `${this.path} (${where})`}: ${message}`,
     )
   }
 
@@ -166,7 +171,7 @@ export class Field {
   list(): Field[] {
     if (this.#node === undefined) return []
     if (!isSeq(this.#node)) return this.expected('a list')
-    return this.#node.items.map((item, i) => new Field(this.source, `${this.path}[${i}]`, item, this))
+    return this.#node.items.map((item, i) => new Field(this.#source, `${this.path}[${i}]`, item, this))
   }
 
   strings(): string[] {
@@ -176,8 +181,8 @@ export class Field {
   /** The fields of an object: all of `names`, absent where the document does not have them. Others are refused. */
   object<Name extends string>(names: readonly Name[]): Record<Name, Field> {
     const found = new Map<string, Field>()
-    if (this.#node !== undefined) this.collect(this.#node, names, found)
-    const fields = names.map((name) => [name, found.get(name) ?? this.child(name, undefined)])
+    if (this.#node !== undefined) this.#collect(this.#node, names, found)
+    const fields = names.map((name) => [name, found.get(name) ?? this.#child(name, undefined)])
     return Object.fromEntries(fields) as Record<Name, Field>
   }
 
@@ -187,18 +192,18 @@ export class Field {
   }
 
   /** Takes the fields of a mapping, then those that it merges (`<<: *base`), which do not replace its own. */
-  private collect(node: Node, names: readonly string[], found: Map<string, Field>): void {
+  #collect(node: Node, names: readonly string[], found: Map<string, Field>): void {
     if (!isMap(node)) return this.expected('an object')
     const merged: Field[] = []
     const own = new Set<string>()
     for (const { key, value } of node.items) {
       const name = isMergeKey(key) ? '<<' : isScalar(key) ? String(key.value) : ''
-      const field = this.child(name, value)
+      const field = this.#child(name, value)
       if (isMergeKey(key)) {
         merged.push(...(isSeq(value) ? field.list() : [field]))
         continue
       }
-      const place = new Field(this.source, this.path, key, this)
+      const place = new Field(this.#source, this.path, key, this)
       if (!names.includes(name)) {
         place.fail(`found the unknown field ${quote(name)}, expected one of ${names.join(', ')}`)
       }
@@ -211,20 +216,20 @@ export class Field {
       if (!isMap(field.#node) || field.#node.items.some(({ key }) => isMergeKey(key))) {
         return field.expected('an object that merges no other')
       }
-      this.collect(field.#node, names, found)
+      this.#collect(field.#node, names, found)
     }
   }
 
-  private child(name: string, node: unknown): Field {
-    return new Field(this.source, this.path === '' ? name : `${this.path}.${name}`, node, this)
+  #child(name: string, node: unknown): Field {
+    return new Field(this.#source, this.path === '' ? name : `${this.path}.${name}`, node, this)
   }
 
-  private line(): number {
-    if (this.#offset === undefined && this.parent !== undefined) return this.parent.line()
-    return this.source.lines.linePos(this.#offset ?? 0).line
+  #line(): number {
+    if (this.#offset === undefined && this.#parent !== undefined) return this.#parent.#line()
+    return this.#source.lines.linePos(this.#offset ?? 0).line
   }
 
-  private describe(): string {
+  #describe(): string {
     const node = this.#node
     if (node === undefined) return 'nothing'
     if (isSeq(node)) return 'a list'

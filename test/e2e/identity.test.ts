@@ -36,8 +36,8 @@ interface Credential {
 type Identity = LoggedEvent['user']
 
 for (const apiserver of apiservers()) {
-  const name = `whom kube-apiserver ${apiserver.version} logs, the proxy logs`
-  await t.test(name, { skip: apiserver.skip, timeout: 240_000 }, async (t) => {
+  const name = 'whom kube-apiserver logs, the proxy logs'
+  await t.test(`${name}: ${apiserver.version}`, { skip: apiserver.skip, timeout: 240_000 }, async (t) => {
     const dir = t.testdir()
     const pki = new PKI(join(dir, 'pki'))
     const ca = pki.ca('issuer-ca')

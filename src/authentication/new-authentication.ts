@@ -70,7 +70,10 @@ export function newAuthentication(
     const { allowedNames, headers } = options.requestHeader
     authenticators.push(new RequestHeaderAuthenticator(certificates.frontProxies, allowedNames, headers))
   }
-  if (certificates.clients !== undefined) authenticators.push(new X509Authenticator(certificates.clients))
+  if (certificates.clients !== undefined) {
+    const credentialID = options.clientCertificateCredentialID
+    authenticators.push(new X509Authenticator(certificates.clients, credentialID))
+  }
 
   const tokens = new LocalTokens(options, deps)
   const known = new TokenUnion([tokens.authenticator, tokenReviews(options, deps)])

@@ -22,6 +22,8 @@ export interface AuthenticationOptions {
   readonly anonymousAuth: boolean | undefined
   readonly clientCAFile: string | undefined
   readonly clientCACRLFiles: readonly string[]
+  /** Whether the users of client certificates have the extra that names the certificate. */
+  readonly clientCertificateCredentialID: boolean
   readonly requestHeader: RequestHeaderOptions
   readonly tokenAuthFile: string | undefined
   readonly serviceAccounts: ServiceAccountOptions
@@ -82,6 +84,13 @@ const OWN_FLAGS = [
     help: 'PEM file with the authorities whose client certificates are accepted. The common name is the user, the organizations are the groups.',
   },
   {
+    name: 'client-certificate-credential-id',
+    type: 'bool',
+    default: true,
+    group: GROUP,
+    help: 'Name client certificates in the extra authentication.kubernetes.io/credential-id of their users, as kube-apiserver does since 1.32. It goes upstream as well. Turn it off in front of an older one whose own log is to be matched, or where the proxy must not impersonate that extra.',
+  },
+  {
     name: 'token-auth-file',
     type: 'string',
     default: '',
@@ -118,6 +127,7 @@ export function readAuthenticationOptions(settings: Settings): AuthenticationOpt
     anonymousAuth: values.isSet('anonymous-auth') ? values.get('anonymous-auth') : undefined,
     clientCAFile,
     clientCACRLFiles: values.get('client-ca-crl-file'),
+    clientCertificateCredentialID: values.get('client-certificate-credential-id'),
     requestHeader,
     tokenAuthFile: values.text('token-auth-file'),
     serviceAccounts: readServiceAccountOptions(settings),

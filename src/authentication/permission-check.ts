@@ -81,6 +81,7 @@ function needs({ options, impersonates, own, reviews }: PermissionCheck): Need[]
   })
   for (const [who, things] of Object.entries(IMPERSONATED)) {
     for (const [group, resource, subresource] of things) {
+      if (subresource === CREDENTIAL_ID && !options.clientCertificateCredentialID) continue
       const access = {
         verb: 'impersonate',
         group,

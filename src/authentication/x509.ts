@@ -13,35 +13,44 @@ export class X509Authenticator implements Authenticator {
   readonly #identities = new WeakMap<VerifiedCertificate, Authenticated | InvalidCredential>()
 
   readonly #certificates: ClientCertificates
+  readonly #credentialID: boolean
 
-  /** @param certificates those of --client-ca-file */
-  constructor(certificates: ClientCertificates) {
+  /**
+   * @param certificates those of --client-ca-file
+   * @param credentialID whether users have the extra that names their certificate
+   */
+  constructor(certificates: ClientCertificates, credentialID: boolean) {
     this.#certificates = certificates
+    this.#credentialID = credentialID
   }
 
   authenticate({ socket }: PresentedCredentials): Authenticated | undefined {
     const certificate = this.#certificates.verify(socket)
     if (certificate === undefined) return undefined
     let identity = this.#identities.get(certificate)
-    if (identity === undefined) this.#identities.set(certificate, (identity = identify(certificate)))
+    if (identity === undefined)
+      this.#identities.set(certificate, (identity = identify(certificate, this.#credentialID)))
     if (identity instanceof InvalidCredential) throw identity
     return identity
   }
 }
 
-function identify({ subject, leaf }: VerifiedCertificate): Authenticated | InvalidCredential {
+function identify(
+  { subject, leaf }: VerifiedCertificate,
+  credentialID: boolean,
+): Authenticated | InvalidCredential {
   const { commonName, organizations, uids } = subject
   // kube-apiserver has no opinion of it, which its authorities of front proxies then turn into 401: it never is anonymous.
   if (commonName === '') return new InvalidCredential('client certificate: has no common name')
   const [uid] = uids
   if (uids.length > 1) return new InvalidCredential('client certificate: has more than one UID')
   if (uid === '') return new InvalidCredential('client certificate: has an empty UID')
-  const fingerprint = createHash('sha256').update(leaf.raw).digest('hex')
+  const id = () => `X509SHA256=${createHash('sha256').update(leaf.raw).digest('hex')}`
   const user = withAuthenticatedGroup({
     username: commonName,
     ...(uid === undefined ? {} : { uid }),
     groups: organizations,
-    extra: { [CREDENTIAL_ID]: [`X509SHA256=${fingerprint}`] },
+    ...(credentialID ? { extra: { [CREDENTIAL_ID]: [id()] } } : {}),
   })
   return { user, passage: 'asserted' }
 }

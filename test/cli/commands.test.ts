@@ -74,6 +74,7 @@ void t.test('without flags that are not needed: kube-apiserver’s defaults', (t
       clientCAFile: undefined,
       anonymousAuth: undefined,
       clientCACRLFiles: [],
+      clientCertificateCredentialID: true,
       clientCertificateCredentialID: false,
       requestHeader: {
         clientCAFile: undefined,

@@ -28,6 +28,20 @@ function values(seen: Seen | undefined, name: string): string[] {
   return found
 }
 
+await t.test('without credential ids', async (t) => {
+  const standIn = await StandIn.start({
+    upstream: (_req, res) => sendJSON(res, 200, {}),
+    flags: ['--client-certificate-credential-id=false'],
+  })
+  t.teardown(() => standIn.stop())
+  const alice = standIn.client({ name: 'alice', cn: 'alice', o: ['dev'] })
+  const headers = { 'audit-id': 'alice-1' }
+  t.equal((await standIn.ask(PODS, { ...standIn.as(alice), headers })).status, 200)
+  const [received] = await eventsOf(standIn, 'alice-1')
+  t.strictSame(received?.user, { username: 'alice', groups: ['dev', 'system:authenticated'] })
+  t.notOk(standIn.seen.at(-1)?.rawHeaders.some((name) => /^x-remote-extra/i.test(name)))
+})
+
 await t.test('identities are asserted by request headers', async (t) => {
   const standIn = await StandIn.start({ upstream: (_req, res) => sendJSON(res, 200, {}), tokens: TOKENS })
   t.teardown(() => standIn.stop())

@@ -75,7 +75,6 @@ void t.test('without flags that are not needed: kube-apiserver’s defaults', (t
       anonymousAuth: undefined,
       clientCACRLFiles: [],
       clientCertificateCredentialID: true,
-      clientCertificateCredentialID: false,
       requestHeader: {
         clientCAFile: undefined,
         allowedNames: [],

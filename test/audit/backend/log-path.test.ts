@@ -89,9 +89,9 @@ function makeFifo(t: Test): string {
   return path
 }
 
-/** Reads a FIFO as long as it has lines to read. */
+/** Reads a FIFO until it is killed: it is a writer itself, so that there is no end for it when the other one goes. */
 function readFifo(path: string) {
-  const reader = spawn('cat', [path], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const reader = spawn('sh', ['-c', 'exec cat <>"$0"', path], { stdio: ['ignore', 'pipe', 'inherit'] })
   const lines = createInterface({ input: reader.stdout })[Symbol.asyncIterator]()
   return {
     next: async () => numbers((await lines.next()).value ?? '')[0],

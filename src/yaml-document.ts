@@ -73,11 +73,15 @@ class Lines {
   /** Where the lines begin. */
   #starts: number[] | undefined
 
-  constructor(private readonly text: string) {}
+  readonly #text: string
+
+  constructor(text: string) {
+    this.#text = text
+  }
 
   /** Counts from 1. */
   at(offset: number): number {
-    this.#starts ??= [0, ...[...this.text.matchAll(/\n/g)].map(({ index }) => index + 1)]
+    this.#starts ??= [0, ...[...this.#text.matchAll(/\n/g)].map(({ index }) => index + 1)]
     const starts = this.#starts
     let [low, high] = [0, starts.length]
     while (high - low > 1) {
@@ -96,20 +100,25 @@ export class Field {
   /** Where the value begins in the text; undefined where there is not even a null. */
   readonly #offset: number | undefined
 
+  readonly #source: Source
+  readonly #parent: Field | undefined
+
   constructor(
-    private readonly source: Source,
+    source: Source,
     /** As in `rules[3].level`. */
     readonly path: string,
     tree: Tree | undefined,
-    private readonly parent: Field | undefined,
+    parent: Field | undefined,
   ) {
+    this.#source = source
+    this.#parent = parent
     this.#tree = tree?.kind === 'scalar' && tree.value === null ? undefined : tree
     this.#offset = tree?.offset
   }
 
   /** @throws ConfigError that says where this value is, what it is, and what it should be */
   expected(what: string): never {
-    this.fail(`found ${this.describe()}, expected ${what}`)
+    this.fail(`found ${this.#describe()}, expected ${what}`)
   }
 
   /** @throws ConfigError that says where this value is, and the message */
@@ -119,14 +128,14 @@ export class Field {
 
   /** Says where this value is, and the message. @throws ConfigError where the document is not read leniently */
   warn(message: string): void {
-    if (this.source.warn === undefined) this.fail(message)
-    this.source.warn(this.#about(message))
+    if (this.#source.warn === undefined) this.fail(message)
+    this.#source.warn(this.#about(message))
   }
 
   #about(message: string): string {
     const rule = /^rules\[(\d+)\]/.exec(this.path)?.[1]
-    const where = `${rule === undefined ? '' : `rule ${Number(rule) + 1}, `}line ${this.line()}`
-    return `${this.source.file}: ${this.path === '' ? where : `${this.path} (${where})`}: ${message}`
+    const where = `${rule === undefined ? '' : `rule ${Number(rule) + 1}, `}line ${this.#line()}`
+    return `${this.#source.file}: ${this.path === '' ? where : `${this.path} (${where})`}: ${message}`
   }
 
   /** False for null and for a field that the document does not have. */
@@ -158,7 +167,7 @@ export class Field {
   list(): Field[] {
     if (this.#tree === undefined) return []
     if (this.#tree.kind !== 'list') return this.expected('a list')
-    return this.#tree.items.map((item, i) => new Field(this.source, `${this.path}[${i}]`, item, this))
+    return this.#tree.items.map((item, i) => new Field(this.#source, `${this.path}[${i}]`, item, this))
   }
 
   strings(): string[] {
@@ -167,7 +176,7 @@ export class Field {
 
   /** The fields of an object, whatever their names are; none where it is absent. */
   entries(): [string, Field][] {
-    return [...this.#fields()].map(([name, { value }]) => [name, this.child(name, value)])
+    return [...this.#fields()].map(([name, { value }]) => [name, this.#child(name, value)])
   }
 
   /**
@@ -179,15 +188,15 @@ export class Field {
     for (const [name, { offset }] of found) {
       if (!(names as readonly string[]).includes(name)) this.#unknown(name, offset, names)
     }
-    const fields = names.map((name) => [name, this.child(name, found.get(name)?.value)])
+    const fields = names.map((name) => [name, this.#child(name, found.get(name)?.value)])
     return Object.fromEntries(fields) as Record<Name, Field>
   }
 
   /** The last field of an object that has this name in any case, in the order in which Go's decoders meet them. */
   anyCase(name: string): Field {
     const names = [...this.#fields().keys()].filter((found) => found.toLowerCase() === name.toLowerCase())
-    const last = (this.source.isJSON ? names : names.sort()).at(-1) ?? name
-    return this.child(last, this.#fields().get(last)?.value)
+    const last = (this.#source.isJSON ? names : names.sort()).at(-1) ?? name
+    return this.#child(last, this.#fields().get(last)?.value)
   }
 
   /** Checks that this is an object or absent, and leaves what is in it to whom it concerns. */
@@ -202,12 +211,12 @@ export class Field {
 
   #unknown(name: string, offset: number, names: readonly string[]): void {
     const place = new Field(
-      this.source,
+      this.#source,
       this.path,
       { kind: 'scalar', offset, value: name, source: name },
       this,
     )
-    if (this.source.warn === undefined) {
+    if (this.#source.warn === undefined) {
       place.fail(`found the unknown field ${quote(name)}, expected one of ${names.join(', ')}`)
     }
     const like = nearest(name, names)
@@ -215,16 +224,16 @@ export class Field {
     place.warn(`the unknown field ${quote(name)} is ignored, as kube-apiserver does; ${hint}`)
   }
 
-  private child(name: string, tree: Tree | undefined): Field {
-    return new Field(this.source, this.path === '' ? name : `${this.path}.${name}`, tree, this)
+  #child(name: string, tree: Tree | undefined): Field {
+    return new Field(this.#source, this.path === '' ? name : `${this.path}.${name}`, tree, this)
   }
 
-  private line(): number {
-    if (this.#offset === undefined && this.parent !== undefined) return this.parent.line()
-    return this.source.lines.at(this.#offset ?? 0)
+  #line(): number {
+    if (this.#offset === undefined && this.#parent !== undefined) return this.#parent.#line()
+    return this.#source.lines.at(this.#offset ?? 0)
   }
 
-  private describe(): string {
+  #describe(): string {
     const tree = this.#tree
     if (tree === undefined) return 'nothing'
     if (tree.kind === 'list') return 'a list'

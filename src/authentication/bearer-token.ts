@@ -1,4 +1,4 @@
-import type { Authenticator, Credentials } from './authenticator.js'
+import type { Authenticator, PresentedCredentials } from './authenticator.js'
 import type { Authenticated } from '../request/authenticated.js'
 import { InvalidCredential } from './authenticator.js'
 import { withAuthenticatedGroup } from './groups.js'
@@ -15,15 +15,19 @@ export interface TokenAuthenticator {
  * bad credential, not an absent one.
  */
 export class BearerTokenAuthenticator implements Authenticator {
-  constructor(private readonly tokens: TokenAuthenticator) {}
+  readonly #tokens: TokenAuthenticator
 
-  authenticate({ headers }: Credentials): Promise<Authenticated> | undefined {
-    const token = bearerToken(headers.get('authorization'))
-    return token === undefined ? undefined : this.verify(token)
+  constructor(tokens: TokenAuthenticator) {
+    this.#tokens = tokens
   }
 
-  private async verify(token: string): Promise<Authenticated> {
-    const user = await this.tokens.authenticateToken(token)
+  authenticate({ headers }: PresentedCredentials): Promise<Authenticated> | undefined {
+    const token = bearerToken(headers.get('authorization'))
+    return token === undefined ? undefined : this.#verify(token)
+  }
+
+  async #verify(token: string): Promise<Authenticated> {
+    const user = await this.#tokens.authenticateToken(token)
     if (user === undefined) throw new InvalidCredential('invalid bearer token')
     return { user: withAuthenticatedGroup(user), passage: 'forwarded', token: 'authorization' }
   }

@@ -103,23 +103,24 @@ function readShown(socket: TLSSocket): Shown | 'none' {
  * client's.
  */
 export class ClientCertificates {
-  private readonly verified = new WeakMap<
-    TLSSocket,
-    { generation: number; result: Verified | Error | undefined }
-  >()
-  private generation = 0
+  readonly #verified = new WeakMap<TLSSocket, { generation: number; result: Verified | Error | undefined }>()
+  #generation = 0
+
+  #bundle: AuthorityBundle
+  readonly #shown: ShownCertificates
+  readonly #now: () => number
 
   /** @param now milliseconds since the epoch */
-  constructor(
-    private bundle: AuthorityBundle,
-    private readonly shown: ShownCertificates,
-    private readonly now: () => number,
-  ) {}
+  constructor(bundle: AuthorityBundle, shown: ShownCertificates, now: () => number) {
+    this.#bundle = bundle
+    this.#shown = shown
+    this.#now = now
+  }
 
   /** Takes these instead; connections that are open are verified again. */
   replace(bundle: AuthorityBundle): void {
-    this.bundle = bundle
-    this.generation++
+    this.#bundle = bundle
+    this.#generation++
   }
 
   /**
@@ -128,16 +129,16 @@ export class ClientCertificates {
    * @throws InvalidCredential where it leads to none of the authorities, is not valid now or is revoked
    */
   verify(socket: TLSSocket): VerifiedCertificate | undefined {
-    let known = this.verified.get(socket)
-    if (known === undefined || known.generation !== this.generation) {
-      known = { generation: this.generation, result: this.read(socket) }
-      this.verified.set(socket, known)
+    let known = this.#verified.get(socket)
+    if (known === undefined || known.generation !== this.#generation) {
+      known = { generation: this.#generation, result: this.#read(socket) }
+      this.#verified.set(socket, known)
     }
     const { result } = known
     if (result === undefined) return undefined
     if (result instanceof Error) throw result
     // A connection can outlive its certificate and the list that it was found in order by.
-    const now = this.now()
+    const now = this.#now()
     if (now < result.notBefore) throw new InvalidCredential('client certificate: not yet valid')
     if (now > result.notAfter) throw new InvalidCredential('client certificate: expired')
     // As with OpenSSL, a list that has run out says nothing, so nothing that it was for is accepted.
@@ -147,12 +148,12 @@ export class ClientCertificates {
     return result
   }
 
-  private read(socket: TLSSocket): Verified | Error | undefined {
-    const shown = this.shown.of(socket)
+  #read(socket: TLSSocket): Verified | Error | undefined {
+    const shown = this.#shown.of(socket)
     if (shown === undefined) return undefined
     if (shown.problem !== undefined) return new InvalidCredential(`client certificate: ${shown.problem}`)
     try {
-      return this.verifyChain(shown.certificates)
+      return this.#verifyChain(shown.certificates)
     } catch (err) {
       if (err instanceof InvalidDER) return new InvalidCredential(`client certificate: ${err.message}`)
       throw err
@@ -160,9 +161,9 @@ export class ClientCertificates {
   }
 
   /** @throws InvalidDER */
-  private verifyChain([leaf, ...sent]: readonly X509Certificate[]): Verified | Error {
-    const { authorities, revocations } = this.bundle
-    const chain = findChain(leaf as X509Certificate, sent, authorities, this.now())
+  #verifyChain([leaf, ...sent]: readonly X509Certificate[]): Verified | Error {
+    const { authorities, revocations } = this.#bundle
+    const chain = findChain(leaf as X509Certificate, sent, authorities, this.#now())
     if (chain === undefined)
       return new InvalidCredential('client certificate: leads to none of the authorities')
     const fields = chain.toAuthority.map((one) => readCertificate(one.raw))

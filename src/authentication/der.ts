@@ -36,22 +36,27 @@ export class InvalidDER extends Error {
  * @throws InvalidDER from each method
  */
 export class DERReader {
-  private offset = 0
+  #offset = 0
 
-  constructor(private readonly bytes: Buffer) {}
+  readonly #bytes: Buffer
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes
+  }
 
   get done(): boolean {
-    return this.offset >= this.bytes.length
+    return this.#offset >= this.#bytes.length
   }
 
   /** The tag of the next value; undefined at the end. */
   get tag(): number | undefined {
-    return this.bytes[this.offset]
+    return this.#bytes[this.#offset]
   }
 
   /** @param tag what it must have */
   read(tag?: number): Element {
-    const { bytes, offset: start } = this
+    const bytes = this.#bytes
+    const start = this.#offset
     const found = bytes[start]
     const first = bytes[start + 1]
     if (found === undefined || first === undefined) throw new InvalidDER('ends too early')
@@ -70,7 +75,7 @@ export class DERReader {
     }
     const end = begin + length
     if (end > bytes.length) throw new InvalidDER('ends too early')
-    this.offset = end
+    this.#offset = end
     return { tag: found, raw: bytes.subarray(start, end), content: bytes.subarray(begin, end) }
   }
 

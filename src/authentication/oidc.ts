@@ -49,15 +49,19 @@ const LEEWAY = { expiry: 0, notBefore: 60 }
 
 /** ID tokens of an OpenID Connect provider (k8s.io/apiserver/plugin/pkg/authenticator/token/oidc). */
 export class OIDCVerifier implements IssuerVerifier {
+  readonly #provider: OIDCProvider
+  readonly #rules: OIDCRules
+  readonly #now: () => number
+
   /** @param now milliseconds since the epoch */
-  constructor(
-    private readonly provider: OIDCProvider,
-    private readonly rules: OIDCRules,
-    private readonly now: () => number,
-  ) {}
+  constructor(provider: OIDCProvider, rules: OIDCRules, now: () => number) {
+    this.#provider = provider
+    this.#rules = rules
+    this.#now = now
+  }
 
   async verify(token: string, unverified: UnverifiedToken): Promise<UserInfo> {
-    const { rules } = this
+    const rules = this.#rules
     checkType(unverified.header, ['jwt', 'at+jwt'])
     if (!rules.signingAlgorithms.includes(String(unverified.header['alg']))) {
       throw new InvalidCredential(
@@ -65,20 +69,20 @@ export class OIDCVerifier implements IssuerVerifier {
       )
     }
     // Before the signature, so that the provider is not asked for the keys of tokens that are no good anyway.
-    this.checkClaims(unverified.claims)
-    const claims = await this.provider.verify(token, rules.signingAlgorithms)
-    this.checkClaims(claims)
+    this.#checkClaims(unverified.claims)
+    const claims = await this.#provider.verify(token, rules.signingAlgorithms)
+    this.#checkClaims(claims)
     return userOf(claims, rules)
   }
 
   close(): void {
-    this.provider.close()
+    this.#provider.close()
   }
 
-  private checkClaims(claims: Claims): void {
-    checkTimes(claims, this.now(), LEEWAY)
+  #checkClaims(claims: Claims): void {
+    checkTimes(claims, this.#now(), LEEWAY)
     const audiences = audiencesOf(claims)
-    if (!audiences.some((audience) => this.rules.audiences.includes(audience))) {
+    if (!audiences.some((audience) => this.#rules.audiences.includes(audience))) {
       throw new InvalidCredential('OIDC: the token is for another audience (aud)')
     }
   }

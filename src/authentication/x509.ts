@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { InvalidCredential, type Authenticator, type Credentials } from './authenticator.js'
+import { InvalidCredential, type Authenticator, type PresentedCredentials } from './authenticator.js'
 import type { Authenticated } from '../request/authenticated.js'
 import type { ClientCertificates, VerifiedCertificate } from './client-certificate.js'
 import { CREDENTIAL_ID } from './credential-id.js'
@@ -10,16 +10,20 @@ import { withAuthenticatedGroup } from './groups.js'
  * (k8s.io/apiserver/pkg/authentication/request/x509 CommonNameUserConversion).
  */
 export class X509Authenticator implements Authenticator {
-  private readonly identities = new WeakMap<VerifiedCertificate, Authenticated | InvalidCredential>()
+  readonly #identities = new WeakMap<VerifiedCertificate, Authenticated | InvalidCredential>()
+
+  readonly #certificates: ClientCertificates
 
   /** @param certificates those of --client-ca-file */
-  constructor(private readonly certificates: ClientCertificates) {}
+  constructor(certificates: ClientCertificates) {
+    this.#certificates = certificates
+  }
 
-  authenticate({ socket }: Credentials): Authenticated | undefined {
-    const certificate = this.certificates.verify(socket)
+  authenticate({ socket }: PresentedCredentials): Authenticated | undefined {
+    const certificate = this.#certificates.verify(socket)
     if (certificate === undefined) return undefined
-    let identity = this.identities.get(certificate)
-    if (identity === undefined) this.identities.set(certificate, (identity = identify(certificate)))
+    let identity = this.#identities.get(certificate)
+    if (identity === undefined) this.#identities.set(certificate, (identity = identify(certificate)))
     if (identity instanceof InvalidCredential) throw identity
     return identity
   }

@@ -75,10 +75,13 @@ class Checker {
   #scope: Scope | undefined
   #variables = 0
 
-  constructor(
-    private readonly env: Environment,
-    private readonly text: string,
-  ) {}
+  readonly #env: Environment
+  readonly #text: string
+
+  constructor(env: Environment, text: string) {
+    this.#env = env
+    this.#text = text
+  }
 
   run(expr: Expr): Checked {
     const type = this.#check(expr)
@@ -120,9 +123,9 @@ class Checker {
     const local = name.startsWith('.') ? undefined : this.#local(name)
     if (local !== undefined) return local
     const global = name.replace(/^\./, '')
-    const variable = this.env.variables.get(global)
+    const variable = this.#env.variables.get(global)
     if (variable !== undefined) return variable
-    const type = this.env.typeNames.get(global)
+    const type = this.#env.typeNames.get(global)
     if (type !== undefined) this.#typeNames.set(expr, global)
     return type
   }
@@ -181,7 +184,7 @@ class Checker {
     const prefix = qualifiedName(target)
     if (prefix !== undefined) {
       const name = `${prefix.replace(/^\./, '')}.${expr.function}`
-      const overloads = this.env.functions.get(name)
+      const overloads = this.#env.functions.get(name)
       if (overloads !== undefined) return this.#resolve(expr, name, overloads, undefined, argTypes)
     }
     const targetType = this.#check(target)
@@ -189,7 +192,7 @@ class Checker {
   }
 
   #overloads(pos: number, name: string): readonly Overload[] {
-    return this.env.functions.get(name) ?? this.#undeclared(pos, name)
+    return this.#env.functions.get(name) ?? this.#undeclared(pos, name)
   }
 
   #resolve(
@@ -341,7 +344,7 @@ class Checker {
   }
 
   #undeclared(pos: number, name: string): never {
-    const why = this.env.unsupported.has(name) ? `'${name}' of Kubernetes is not supported here` : undefined
+    const why = this.#env.unsupported.has(name) ? `'${name}' of Kubernetes is not supported here` : undefined
     return this.#throw(pos, why ?? `undeclared reference to '${name}' (in container '')`)
   }
 
@@ -350,7 +353,7 @@ class Checker {
   }
 
   #error(pos: number, message: string): CompileError {
-    return compileError(this.text, pos, message)
+    return compileError(this.#text, pos, message)
   }
 }
 

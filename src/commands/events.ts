@@ -57,16 +57,19 @@ class EventReader {
   #badLines = 0
   #failedFiles = 0
 
-  constructor(
-    private readonly flags: EventsFlags,
-    private readonly signal: AbortSignal,
-  ) {
+  readonly #flags: EventsFlags
+  readonly #signal: AbortSignal
+
+  constructor(flags: EventsFlags, signal: AbortSignal) {
+    this.#flags = flags
+    this.#signal = signal
     this.#query = eventQuery(flags, Date.now())
     this.#output = newOutput(flags, this.#query, signal)
   }
 
   async run(): Promise<number> {
-    const { flags, signal } = this
+    const flags = this.#flags
+    const signal = this.#signal
     const files = flags.args.length === 0 ? ['-'] : flags.args
     if (flags.get('follow')) {
       const [file = '-', second] = files
@@ -105,7 +108,7 @@ class EventReader {
   }
 
   async #file(file: string): Promise<void> {
-    if (!this.signal.aborted) await this.#lines(file, readLines(file))
+    if (!this.#signal.aborted) await this.#lines(file, readLines(file))
   }
 
   /** A log that cannot be read to its end does not keep the others from being read. */
@@ -114,7 +117,7 @@ class EventReader {
       for await (const lines of wholeLines(pieces)) {
         for (const line of lines) if (line !== '') this.#line(line)
         await this.#output.flush()
-        if (this.signal.aborted && !this.flags.get('follow')) return
+        if (this.#signal.aborted && !this.#flags.get('follow')) return
       }
     } catch (err) {
       this.#failed(file, err)

@@ -29,7 +29,11 @@ interface Partial {
 export class ContainerLines {
   readonly #partials = new Map<string, Partial>()
 
-  constructor(private readonly maxLength = MAX_LINE_BYTES) {}
+  readonly #maxLength: number
+
+  constructor(maxLength = MAX_LINE_BYTES) {
+    this.#maxLength = maxLength
+  }
 
   /** The whole lines that this one makes; undefined is one that was too long. */
   write(lines: readonly Line[]): Line[] {
@@ -51,7 +55,7 @@ export class ContainerLines {
     if (partial === undefined && last) return [text]
     const all = partial ?? { parts: [], length: 0 }
     all.length += text.length + PART_OVERHEAD
-    if (all.length > this.maxLength) all.parts.length = 0
+    if (all.length > this.#maxLength) all.parts.length = 0
     else all.parts.push(text)
     if (!last) {
       this.#partials.set(stream, all)
@@ -62,7 +66,7 @@ export class ContainerLines {
   }
 
   #text({ parts, length }: Partial): Line {
-    return length > this.maxLength ? undefined : parts.join('')
+    return length > this.#maxLength ? undefined : parts.join('')
   }
 }
 

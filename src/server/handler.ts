@@ -16,7 +16,7 @@ import { ImpersonationAuthorizer } from '../authentication/impersonation/authori
 import { readImpersonation, withOriginalUser } from '../authentication/impersonation/headers.js'
 import { requestAttributes } from '../authentication/impersonation/request-attributes.js'
 import { errorMessage } from '../errors.js'
-import type { ClientRequest, ClientResponse, ClientUpgrade } from '../request/client.js'
+import type { InboundRequest, InboundResponse, InboundUpgrade } from '../request/inbound.js'
 import type { IdentityHeaders } from '../request/identity-headers.js'
 import { forward, type ForwardRequest } from '../upstream/forward.js'
 import { upstreamHeaders } from '../upstream/request-headers.js'
@@ -58,57 +58,60 @@ export interface HandlerDependencies {
 export class RequestHandler {
   readonly #impersonation: ImpersonationAuthorizer
 
-  constructor(private readonly deps: HandlerDependencies) {
+  readonly #deps: HandlerDependencies
+
+  constructor(deps: HandlerDependencies) {
+    this.#deps = deps
     this.#impersonation = new ImpersonationAuthorizer(deps.reviews)
   }
 
   /** Serves one request. Whatever goes wrong ends this request alone. */
-  readonly handle = (req: ClientRequest, res: ClientResponse, upgrade?: ClientUpgrade): void => {
-    const { inFlight } = this.deps
+  readonly handle = (req: InboundRequest, res: InboundResponse, upgrade?: InboundUpgrade): void => {
+    const { inFlight } = this.#deps
     res.on('error', ignoreLateError)
-    const exchange = understand(req, res, upgrade, this.deps.identityHeaders, this.deps.recorder.now())
+    const exchange = understand(req, res, upgrade, this.#deps.identityHeaders, this.#deps.recorder.now())
     inFlight.add(exchange)
-    void this.run(exchange)
+    void this.#run(exchange)
   }
 
-  private async run(exchange: Exchange): Promise<void> {
+  async #run(exchange: Exchange): Promise<void> {
     try {
-      await this.serve(exchange)
+      await this.#serve(exchange)
     } catch (err) {
-      await this.panic(exchange, err)
+      await this.#panic(exchange, err)
     } finally {
       exchange.audit?.end()
-      this.deps.inFlight.delete(exchange)
+      this.#deps.inFlight.delete(exchange)
     }
   }
 
-  private async serve(exchange: Exchange): Promise<void> {
-    if (exchange.refusal !== undefined) return this.refuse(exchange, exchange.refusal)
+  async #serve(exchange: Exchange): Promise<void> {
+    if (exchange.refusal !== undefined) return this.#refuse(exchange, exchange.refusal)
     let authenticated: Authenticated | undefined
     try {
-      const found = this.deps.authenticator.authenticate(exchange)
+      const found = this.#deps.authenticator.authenticate(exchange)
       authenticated = found instanceof Promise ? await found : found
     } catch (err) {
-      return this.refuse(exchange, this.whyUnauthenticated(exchange, err))
+      return this.#refuse(exchange, this.#whyUnauthenticated(exchange, err))
     }
-    if (authenticated === undefined) return this.refuse(exchange, status.UNAUTHORIZED)
+    if (authenticated === undefined) return this.#refuse(exchange, status.UNAUTHORIZED)
     exchange.authenticated = authenticated
 
-    const stored = this.evaluate(exchange)?.requestReceived() ?? true
+    const stored = this.#evaluate(exchange)?.requestReceived() ?? true
     if (!(stored instanceof Promise ? await stored : stored)) {
-      this.deps.observeRejected()
+      this.#deps.observeRejected()
       answer(exchange.res, exchange.auditID, status.internalError('failed to store audit event'))
       return
     }
-    await this.proxy(exchange, authenticated)
+    await this.#proxy(exchange, authenticated)
   }
 
   /** Asks the policy how the request is recorded: its audit context, undefined where it has no events. */
-  private evaluate(exchange: Exchange): AuditContext | undefined {
-    const { policy, recorder } = this.deps
+  #evaluate(exchange: Exchange): AuditContext | undefined {
+    const { policy, recorder } = this.#deps
     const user = exchange.authenticated?.user
     const config = policy.evaluate(user, exchange.info)
-    this.deps.observeLevel(config.level)
+    this.#deps.observeLevel(config.level)
     exchange.evaluated = true
     if (config.level === 'None') return undefined
     exchange.audit = new AuditContext(recorder, config, exchange.attributes(user ?? NOBODY))
@@ -116,10 +119,10 @@ export class RequestHandler {
   }
 
   /** A bug of ours, met by one request: it gets its Panic event and a 500, and nobody else notices. */
-  private async panic(exchange: Exchange, err: unknown): Promise<void> {
-    this.deps.log.error({ err, auditID: exchange.auditID }, 'panic while serving a request')
+  async #panic(exchange: Exchange, err: unknown): Promise<void> {
+    this.#deps.log.error({ err, auditID: exchange.auditID }, 'panic while serving a request')
     try {
-      if (!exchange.evaluated) this.evaluateInPanic(exchange)
+      if (!exchange.evaluated) this.#evaluateInPanic(exchange)
       await exchange.audit?.panic(err)
     } finally {
       answer(exchange.res, exchange.auditID, status.internalError('the proxy failed to serve the request'))
@@ -127,18 +130,18 @@ export class RequestHandler {
   }
 
   /** Where the policy itself is what fails, the request has its event all the same. */
-  private evaluateInPanic(exchange: Exchange): void {
+  #evaluateInPanic(exchange: Exchange): void {
     try {
-      this.evaluate(exchange)
+      this.#evaluate(exchange)
     } catch {
       const user = exchange.authenticated?.user ?? NOBODY
-      exchange.audit = new AuditContext(this.deps.recorder, WITHOUT_POLICY, exchange.attributes(user))
+      exchange.audit = new AuditContext(this.#deps.recorder, WITHOUT_POLICY, exchange.attributes(user))
     }
   }
 
   /** What a request is answered whose user could not be found out. */
-  private whyUnauthenticated({ auditID }: Exchange, err: unknown): status.StatusError {
-    const { log } = this.deps
+  #whyUnauthenticated({ auditID }: Exchange, err: unknown): status.StatusError {
+    const { log } = this.#deps
     if (err instanceof InvalidCredential) {
       log.debug({ auditID, reason: err.message }, 'authentication failed')
       return status.UNAUTHORIZED
@@ -149,8 +152,8 @@ export class RequestHandler {
   }
 
   /** k8s.io/apiserver/pkg/endpoints/filters/authn_audit.go WithFailedAuthenticationAudit: one event, ResponseStarted. */
-  private async refuse(exchange: Exchange, error: status.StatusError): Promise<void> {
-    const audit = this.evaluate(exchange)
+  async #refuse(exchange: Exchange, error: status.StatusError): Promise<void> {
+    const audit = this.#evaluate(exchange)
     if (audit !== undefined) {
       describeAnswer(audit, error)
       await audit.responseStarted()
@@ -159,8 +162,8 @@ export class RequestHandler {
   }
 
   /** The request goes upstream, or is answered with the error that keeps it from going there. */
-  private async proxy(exchange: Exchange, from: Authenticated): Promise<void> {
-    const { upstream } = this.deps
+  async #proxy(exchange: Exchange, from: Authenticated): Promise<void> {
+    const { upstream } = this.#deps
     let authenticated = from
     try {
       let impersonation = readImpersonation(exchange.headers)
@@ -174,17 +177,17 @@ export class RequestHandler {
       }
       exchange.impersonation = impersonation
       const route = upstream.route(authenticated)
-      await this.forward(exchange, route instanceof Promise ? await route : route)
+      await this.#forward(exchange, route instanceof Promise ? await route : route)
     } catch (err) {
       const error = statusFor(err)
       if (error === undefined) throw err
-      await this.answerAudited(exchange, error)
+      await this.#answerAudited(exchange, error)
     }
   }
 
-  private async forward(exchange: Exchange, route: Route): Promise<void> {
+  async #forward(exchange: Exchange, route: Route): Promise<void> {
     const { req, res, headers, audit, longRunning } = exchange
-    const observer = audit && new ResponseAudit(audit, this.deps.captures, exchange)
+    const observer = audit && new ResponseAudit(audit, this.#deps.captures, exchange)
     const request: ForwardRequest = {
       connections: route.connections,
       target: exchange.target.originForm,
@@ -209,7 +212,7 @@ export class RequestHandler {
             protocol: upgrade.protocol,
             onSwitch: () => {
               exchange.switched = true
-              if (this.deps.inFlight.draining) exchange.stop()
+              if (this.#deps.inFlight.draining) exchange.stop()
             },
           })
     exchange.follow(forwarding)
@@ -220,14 +223,10 @@ export class RequestHandler {
       observer?.discard()
       throw err
     }
-    await this.conclude(exchange, outcome, observer)
+    await this.#conclude(exchange, outcome, observer)
   }
 
-  private async conclude(
-    exchange: Exchange,
-    outcome: Outcome,
-    observer: ResponseAudit | undefined,
-  ): Promise<void> {
+  async #conclude(exchange: Exchange, outcome: Outcome, observer: ResponseAudit | undefined): Promise<void> {
     const { res, audit } = exchange
     const whole = outcome.kind === 'complete'
     const started = observer?.finish({ request: !whole || outcome.requestComplete, response: whole })
@@ -246,7 +245,7 @@ export class RequestHandler {
         await audit?.responseComplete()
         return
       case 'upstream-gone':
-        this.deps.log.warn(
+        this.#deps.log.warn(
           { auditID: exchange.auditID, reason: errorMessage(outcome.error) },
           'the upstream broke off',
         )
@@ -255,15 +254,15 @@ export class RequestHandler {
         res.destroy()
         return
       case 'unreachable':
-        this.deps.log.error(
+        this.#deps.log.error(
           { auditID: exchange.auditID, reason: errorMessage(outcome.error) },
           'the upstream is unreachable',
         )
-        await this.answerAudited(exchange, status.serviceUnavailable('the apiserver is unreachable'))
+        await this.#answerAudited(exchange, status.serviceUnavailable('the apiserver is unreachable'))
         return
       case 'ended':
         if (!outcome.started) {
-          await this.answerAudited(exchange, status.serviceUnavailable('the proxy is shutting down'))
+          await this.#answerAudited(exchange, status.serviceUnavailable('the proxy is shutting down'))
           return
         }
         audit?.annotate({ [ABORTED]: 'by the proxy, which is shutting down' })
@@ -275,7 +274,7 @@ export class RequestHandler {
   }
 
   /** An error of the proxy's own in place of the upstream's answer. */
-  private async answerAudited(exchange: Exchange, error: status.StatusError): Promise<void> {
+  async #answerAudited(exchange: Exchange, error: status.StatusError): Promise<void> {
     const { audit } = exchange
     if (audit !== undefined) {
       describeAnswer(audit, error)

@@ -7,7 +7,7 @@ import {
 } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 import { TokenBucket } from '../token-bucket.js'
-import type { ServeRequest } from '../request/client.js'
+import type { ServeRequest } from '../request/inbound.js'
 import { Http2Request, Http2Response } from './http2-stream.js'
 
 /** k8s.io/apiserver/pkg/server/secure_serving.go Serve: its streams, and 256 KiB for the upload of each. */
@@ -47,19 +47,23 @@ const SESSION_OPTIONS = {
 
 /** The HTTP/2 side of the secure port: sessions over connections that TLS has made. */
 export class Http2Sessions {
-  private readonly sessions = new Set<Session>()
+  readonly #sessions = new Set<Session>()
 
-  constructor(private readonly serveRequest: ServeRequest) {}
+  readonly #serveRequest: ServeRequest
+
+  constructor(serveRequest: ServeRequest) {
+    this.#serveRequest = serveRequest
+  }
 
   /** Speaks HTTP/2 over a connection whose client chose it by ALPN. */
   serve(socket: TLSSocket): void {
-    const session = new Session(socket, this.serveRequest, () => this.sessions.delete(session))
-    this.sessions.add(session)
+    const session = new Session(socket, this.#serveRequest, () => this.#sessions.delete(session))
+    this.#sessions.add(session)
   }
 
   /** Sends GOAWAY: streams under way go on, no more come, and a session ends with its last stream. */
   close(): void {
-    for (const session of this.sessions) session.close()
+    for (const session of this.#sessions) session.close()
   }
 }
 
@@ -68,36 +72,37 @@ export class Http2Sessions {
  * and ended when its client resets streams faster than anyone who wants answers (CVE-2023-44487).
  */
 class Session {
-  private readonly session: ServerHttp2Session
-  private readonly ticks: NodeJS.Timeout
-  private readonly resets = new TokenBucket(RESETS_PER_SECOND, RESET_BURST, performance.now())
-  private open = 0
-  private idleTicks = 0
+  readonly #session: ServerHttp2Session
+  readonly #ticks: NodeJS.Timeout
+  readonly #resets = new TokenBucket(RESETS_PER_SECOND, RESET_BURST, performance.now())
+  #open = 0
+  #idleTicks = 0
 
-  constructor(
-    private readonly socket: TLSSocket,
-    private readonly serveRequest: ServeRequest,
-    onClose: () => void,
-  ) {
-    this.session = performServerHandshake(socket, SESSION_OPTIONS)
-    this.session.on('stream', this.onStream)
+  readonly #socket: TLSSocket
+  readonly #serveRequest: ServeRequest
+
+  constructor(socket: TLSSocket, serveRequest: ServeRequest, onClose: () => void) {
+    this.#socket = socket
+    this.#serveRequest = serveRequest
+    this.#session = performServerHandshake(socket, SESSION_OPTIONS)
+    this.#session.on('stream', this.#onStream)
     // What the client breaks ends its session; the streams hear of it from 'close'.
-    this.session.on('error', ignore)
-    this.session.on('close', () => {
-      clearInterval(this.ticks)
+    this.#session.on('error', ignore)
+    this.#session.on('close', () => {
+      clearInterval(this.#ticks)
       onClose()
     })
     // Room for all streams together, so that none waits for another's upload. k8s.io/apiserver: MaxUploadBufferPerConnection.
-    this.session.setLocalWindowSize(UPLOAD_BUFFER * MAX_CONCURRENT_STREAMS)
-    this.ticks = setInterval(this.onTick, PING_INTERVAL)
-    this.ticks.unref()
+    this.#session.setLocalWindowSize(UPLOAD_BUFFER * MAX_CONCURRENT_STREAMS)
+    this.#ticks = setInterval(this.#onTick, PING_INTERVAL)
+    this.#ticks.unref()
   }
 
   close(): void {
-    if (!this.session.closed) this.session.close()
+    if (!this.#session.closed) this.#session.close()
   }
 
-  private readonly onStream = (
+  readonly #onStream = (
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
     _flags: number,
@@ -107,36 +112,36 @@ class Session {
     const response = new Http2Response(stream, headers[':method'] as string)
     // The client may have taken back the request before it was seen.
     if (response.destroyed) {
-      if (stream.aborted) this.onReset()
+      if (stream.aborted) this.#onReset()
       return
     }
-    this.open++
-    this.idleTicks = 0
+    this.#open++
+    this.#idleTicks = 0
     stream.on('close', () => {
-      this.open--
-      if (stream.aborted && !response.cut) this.onReset()
+      this.#open--
+      if (stream.aborted && !response.cut) this.#onReset()
     })
     if (headers.expect?.toLowerCase() === '100-continue') stream.additionalHeaders({ ':status': 100 })
-    const request = new Http2Request(stream, headers, rawHeaders, this.socket)
-    this.serveRequest(request, response)
+    const request = new Http2Request(stream, headers, rawHeaders, this.#socket)
+    this.#serveRequest(request, response)
     // Nobody reads a body that is not there, and a stream closes when both of its ends were read.
     if (request.endAfterHeaders) stream.resume()
   }
 
-  private onReset(): void {
-    if (this.session.destroyed || this.resets.take(performance.now()) === 0) return
-    this.session.destroy(new Error('too many streams were reset'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
+  #onReset(): void {
+    if (this.#session.destroyed || this.#resets.take(performance.now()) === 0) return
+    this.#session.destroy(new Error('too many streams were reset'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
   }
 
-  private readonly onTick = (): void => {
-    if (this.session.destroyed) return
-    if (this.open === 0) {
-      this.idleTicks++
-      if (this.idleTicks >= IDLE_PINGS) this.close()
+  readonly #onTick = (): void => {
+    if (this.#session.destroyed) return
+    if (this.#open === 0) {
+      this.#idleTicks++
+      if (this.#idleTicks >= IDLE_PINGS) this.close()
       return
     }
     // Whether it is answered is for TCP to find out: a client that is merely stopped may come back.
-    this.session.ping(ignore)
+    this.#session.ping(ignore)
   }
 }
 

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:https'
 import { constants } from 'node:crypto'
 import { connect, Server as NetServer, type AddressInfo, type Socket } from 'node:net'
 import type { SecureContextOptions, SecureVersion, TLSSocket } from 'node:tls'
-import type { ServeRequest } from '../request/client.js'
+import type { ServeRequest } from '../request/inbound.js'
 import { Http2Sessions } from './http2-session.js'
 import type { ServingMaterial } from './serving-tls.js'
 import { statusBody, badRequest } from './status-error.js'
@@ -45,20 +45,20 @@ const FLUSH_TIMEOUT = 1000
 
 /** The secure port: TLS with optional client certificates, HTTP/2 or HTTP/1.1 as the client chooses by ALPN. */
 export class Listener {
-  private readonly server: Server
-  private readonly http2: Http2Sessions
-  private readonly sockets = new Set<Socket>()
+  readonly #server: Server
+  readonly #http2: Http2Sessions
+  readonly #sockets = new Set<Socket>()
   /** The last response of each connection of HTTP/1.1. */
-  private readonly answers = new WeakMap<Socket, ServerResponse>()
+  readonly #answers = new WeakMap<Socket, ServerResponse>()
   /** Connections that are told that they brought no HTTP. */
-  private readonly refused = new WeakSet<Socket>()
+  readonly #refused = new WeakSet<Socket>()
 
-  constructor(
-    private readonly options: ListenerOptions,
-    serveRequest: ServeRequest,
-  ) {
-    this.http2 = new Http2Sessions(serveRequest)
-    this.server = createServer(
+  readonly #options: ListenerOptions
+
+  constructor(options: ListenerOptions, serveRequest: ServeRequest) {
+    this.#options = options
+    this.#http2 = new Http2Sessions(serveRequest)
+    this.#server = createServer(
       {
         ...secureContext(options),
         requestCert: options.clientCA !== undefined,
@@ -77,54 +77,54 @@ export class Listener {
       },
       // Not passed on as it is: node:http would hand over more than these two.
       (req, res) => {
-        this.answers.set(req.socket, res)
+        this.#answers.set(req.socket, res)
         serveRequest(req, res)
       },
     )
-    this.server.maxHeadersCount = 0
-    this.server.on('connection', (socket: Socket) => this.track(socket))
-    this.server.on('clientError', (err: NodeJS.ErrnoException, socket: Socket) => {
-      const answer = this.answers.get(socket)
+    this.#server.maxHeadersCount = 0
+    this.#server.on('connection', (socket: Socket) => this.#track(socket))
+    this.#server.on('clientError', (err: NodeJS.ErrnoException, socket: Socket) => {
+      const answer = this.#answers.get(socket)
       // What stands in the middle of a response is part of it to whoever reads it.
       if (answer?.headersSent === true && !answer.writableFinished) socket.destroy()
       else if (err.code === 'ECONNRESET') socket.destroy()
       // What else it brings is no request either: it is read and forgotten.
-      else if (!this.refused.has(socket)) this.refuse(err, socket)
+      else if (!this.#refused.has(socket)) this.#refuse(err, socket)
     })
-    this.server.on('upgrade', (req: IncomingMessage, socket: Socket, head: Buffer) => {
+    this.#server.on('upgrade', (req: IncomingMessage, socket: Socket, head: Buffer) => {
       const response = new UpgradeResponse(req, socket, head)
       serveRequest(req, response, response)
     })
-    this.chooseProtocol()
+    this.#chooseProtocol()
   }
 
   /** Takes this TLS material for new connections; those that are open keep theirs. */
   setMaterial(material: ServingMaterial): void {
-    this.server.setSecureContext(secureContext({ ...this.options, ...material }))
+    this.#server.setSecureContext(secureContext({ ...this.#options, ...material }))
   }
 
   /** Rejects where the address cannot be bound. */
   async listen(): Promise<void> {
-    const { fd, bindAddress, port } = this.options
+    const { fd, bindAddress, port } = this.#options
     // Of a descriptor each worker process has its own; an address is opened by the primary, once for all.
-    if (fd === undefined) this.server.listen({ host: bindAddress, port, backlog: BACKLOG })
-    else this.server.listen({ fd, exclusive: true }, BACKLOG)
-    await once(this.server, 'listening')
+    if (fd === undefined) this.#server.listen({ host: bindAddress, port, backlog: BACKLOG })
+    else this.#server.listen({ fd, exclusive: true }, BACKLOG)
+    await once(this.#server, 'listening')
   }
 
   /** The IP address that it listens on. */
   get address(): string {
-    return (this.server.address() as AddressInfo).address
+    return (this.#server.address() as AddressInfo).address
   }
 
   /** The port that it listens on. */
   get port(): number {
-    return (this.server.address() as AddressInfo).port
+    return (this.#server.address() as AddressInfo).port
   }
 
   /** Whether a new connection can be made: false where descriptors have run out, say. Takes a second at most. */
   acceptsConnections(): Promise<boolean> {
-    const address = this.server.address() as AddressInfo | null
+    const address = this.#server.address() as AddressInfo | null
     if (address === null) return Promise.resolve(false)
     const host =
       address.address === '::' ? '::1' : address.address === '0.0.0.0' ? '127.0.0.1' : address.address
@@ -143,8 +143,8 @@ export class Listener {
   /** Takes no new connections. Requests under way go on, and so do HTTP/1.1 connections that idle. */
   stopAccepting(): void {
     // https.Server's own would close what idles, perhaps while its next request is on the way.
-    NetServer.prototype.close.call(this.server)
-    this.http2.close()
+    NetServer.prototype.close.call(this.#server)
+    this.#http2.close()
   }
 
   /**
@@ -153,20 +153,20 @@ export class Listener {
    * @param deadline until when there is time for that, however short
    */
   async closeIdle(deadline: AbortSignal): Promise<void> {
-    await this.allClosed(AbortSignal.any([deadline, AbortSignal.timeout(LAST_REQUEST)]))
-    this.server.closeIdleConnections()
+    await this.#allClosed(AbortSignal.any([deadline, AbortSignal.timeout(LAST_REQUEST)]))
+    this.#server.closeIdleConnections()
   }
 
   /** Every request has been answered: lets what was written reach the clients, and cuts off whatever is still connected. */
   async close(): Promise<void> {
-    this.server.close()
-    this.http2.close()
-    await this.allClosed(AbortSignal.timeout(FLUSH_TIMEOUT))
-    for (const socket of this.sockets) socket.destroy()
+    this.#server.close()
+    this.#http2.close()
+    await this.#allClosed(AbortSignal.timeout(FLUSH_TIMEOUT))
+    for (const socket of this.#sockets) socket.destroy()
   }
 
-  private async allClosed(deadline: AbortSignal): Promise<void> {
-    const closed = [...this.sockets].map((socket) => once(socket, 'close', { signal: deadline }))
+  async #allClosed(deadline: AbortSignal): Promise<void> {
+    const closed = [...this.#sockets].map((socket) => once(socket, 'close', { signal: deadline }))
     await Promise.allSettled(closed)
   }
 
@@ -174,31 +174,31 @@ export class Listener {
    * Puts a choice before what https.Server does with a connection that TLS has made: speak HTTP/1.1. (http2's own server
    * for both protocols knows fewer of the limits for HTTP/1.1.)
    */
-  private chooseProtocol(): void {
-    const { server } = this
+  #chooseProtocol(): void {
+    const server = this.#server
     const speakHttp1 = server.listeners('secureConnection') as ((socket: TLSSocket) => void)[]
     server.removeAllListeners('secureConnection')
     server.on('secureConnection', (socket: TLSSocket) => {
-      if (socket.alpnProtocol === 'h2') this.http2.serve(socket)
+      if (socket.alpnProtocol === 'h2') this.#http2.serve(socket)
       else for (const speak of speakHttp1) speak.call(server, socket)
     })
   }
 
   /** Answers what is no request, and closes the connection when the client has had time to read that. */
-  private refuse(err: NodeJS.ErrnoException, socket: Socket): void {
+  #refuse(err: NodeJS.ErrnoException, socket: Socket): void {
     if (!socket.writable) {
       socket.destroy()
       return
     }
-    this.refused.add(socket)
+    this.#refused.add(socket)
     socket.end(refusal(err))
     const timer = setTimeout(() => socket.destroy(), READ_REFUSAL)
     socket.once('close', () => clearTimeout(timer))
   }
 
-  private track(socket: Socket): void {
-    this.sockets.add(socket)
-    socket.on('close', () => this.sockets.delete(socket))
+  #track(socket: Socket): void {
+    this.#sockets.add(socket)
+    socket.on('close', () => this.#sockets.delete(socket))
   }
 }
 

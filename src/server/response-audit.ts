@@ -19,19 +19,22 @@ import type { Exchange } from './exchange.js'
  */
 export class ResponseAudit implements ResponseObserver {
   readonly requestCapture: BodyCapture | undefined
-  private responseCapture: BodyCapture | undefined
-  private statusCode: number | undefined
-  private prioritized = false
-  private startedPending = false
+  #responseCapture: BodyCapture | undefined
+  #statusCode: number | undefined
+  #prioritized = false
+  #startedPending = false
   /** kube-apiserver writes this answer past its audit log: the event has its code alone. */
-  private unlogged = false
-  private warnings: readonly string[] = []
+  #unlogged = false
+  #warnings: readonly string[] = []
 
-  constructor(
-    private readonly audit: AuditContext,
-    private readonly captures: Captures,
-    private readonly exchange: Exchange,
-  ) {
+  readonly #audit: AuditContext
+  readonly #captures: Captures
+  readonly #exchange: Exchange
+
+  constructor(audit: AuditContext, captures: Captures, exchange: Exchange) {
+    this.#audit = audit
+    this.#captures = captures
+    this.#exchange = exchange
     const { headers, info, longRunning, method, objectRef } = exchange
     // kube-apiserver records no bodies of requests that it does not decode: those without a resource, and connections.
     if (!info.isResourceRequest || longRunning) return
@@ -48,16 +51,17 @@ export class ResponseAudit implements ResponseObserver {
   }
 
   start(head: ResponseHead): Awaitable<void> {
-    const { audit, exchange } = this
+    const audit = this.#audit
+    const exchange = this.#exchange
     const { statusCode, contentType, contentEncoding } = head
-    this.statusCode = statusCode
-    this.warnings = head.warnings
-    this.prioritized = head.prioritized
+    this.#statusCode = statusCode
+    this.#warnings = head.warnings
+    this.#prioritized = head.prioritized
     const failed = statusCode >= 400
-    this.unlogged = failed && isRawJSON(contentType, exchange.headers.get('accept'))
+    this.#unlogged = failed && isRawJSON(contentType, exchange.headers.get('accept'))
     // The body of a long-running response is a stream unless it is an error.
     if (!exchange.longRunning || failed) {
-      this.responseCapture = this.captures.response(
+      this.#responseCapture = this.#captures.response(
         {
           object:
             audit.config.level === 'RequestResponse' &&
@@ -73,16 +77,16 @@ export class ResponseAudit implements ResponseObserver {
     if (!exchange.longRunning) return
     if (failed) {
       // Its ResponseStarted event shows the Status, which has yet to arrive.
-      this.startedPending = true
+      this.#startedPending = true
       return
     }
     audit.setStatus({ code: statusCode })
-    this.impersonated()
+    this.#impersonated()
     return andThen(audit.responseStarted(), () => {})
   }
 
   data(chunk: Buffer): void {
-    this.responseCapture?.write(chunk)
+    this.#responseCapture?.write(chunk)
   }
 
   /**
@@ -91,54 +95,54 @@ export class ResponseAudit implements ResponseObserver {
    * @returns false where that event was to be stored and was not
    */
   finish(complete: { request: boolean; response: boolean }): Awaitable<boolean> {
-    const { audit } = this
+    const audit = this.#audit
     const requestBody = this.requestCapture?.end(complete.request)
-    if (this.statusCode === undefined) {
+    if (this.#statusCode === undefined) {
       if (requestBody !== undefined) audit.setRequestBody({ ...requestBody, metadata: undefined })
       return true
     }
-    const responseBody = this.responseCapture?.end(complete.response)
-    const status: ResponseStatus = { ...responseBody?.status, code: this.statusCode }
-    if (this.unlogged) audit.setStatus({ code: this.statusCode })
+    const responseBody = this.#responseCapture?.end(complete.response)
+    const status: ResponseStatus = { ...responseBody?.status, code: this.#statusCode }
+    if (this.#unlogged) audit.setStatus({ code: this.#statusCode })
     else {
       audit.setStatus(status)
-      if (responseBody !== undefined) audit.setResponseBody(this.logged(responseBody))
+      if (responseBody !== undefined) audit.setResponseBody(this.#logged(responseBody))
     }
-    if (!this.refusesImpersonation(status)) this.impersonated()
+    if (!this.#refusesImpersonation(status)) this.#impersonated()
     if (requestBody !== undefined) {
       audit.setRequestBody(wasDecoded(status) ? requestBody : { ...requestBody, metadata: undefined })
     }
-    const started = this.startedPending ? audit.responseStarted() : true
+    const started = this.#startedPending ? audit.responseStarted() : true
     // kube-apiserver learns of it when its handler has returned.
-    audit.annotate(deprecationAnnotations(this.warnings, this.exchange.info))
+    audit.annotate(deprecationAnnotations(this.#warnings, this.#exchange.info))
     return started
   }
 
   /** The exchange failed inside the proxy: lets go of what was captured. */
   discard(): void {
     this.requestCapture?.end(false)
-    this.responseCapture?.end(false)
+    this.#responseCapture?.end(false)
   }
 
   /** What is no API object (`/version`, the paths at `/`) is not written by what logs objects. */
-  private logged(body: CapturedBody): CapturedBody {
-    if (this.exchange.info.isResourceRequest || body.json === undefined) return body
+  #logged(body: CapturedBody): CapturedBody {
+    if (this.#exchange.info.isResourceRequest || body.json === undefined) return body
     return readObjectHeader(body.json).kind === undefined ? { ...body, json: undefined } : body
   }
 
   /** kube-apiserver leaves impersonatedUser out where it refused the impersonation itself. */
-  private refusesImpersonation(status: ResponseStatus): boolean {
-    const { authenticated, impersonation, longRunning } = this.exchange
+  #refusesImpersonation(status: ResponseStatus): boolean {
+    const { authenticated, impersonation, longRunning } = this.#exchange
     if (authenticated === undefined || impersonation === undefined) return false
-    const response = { status, prioritized: this.prioritized, longRunning }
+    const response = { status, prioritized: this.#prioritized, longRunning }
     return refusesImpersonation(response, authenticated.user.username, impersonation.target.username)
   }
 
-  private impersonated(): void {
-    const { impersonation } = this.exchange
+  #impersonated(): void {
+    const { impersonation } = this.#exchange
     // Without a name it is an error, whatever the apiserver calls it.
     if (impersonation === undefined || impersonation.asked.username === '') return
-    this.audit.setImpersonatedUser(impersonation.target)
+    this.#audit.setImpersonatedUser(impersonation.target)
   }
 }
 

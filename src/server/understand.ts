@@ -1,5 +1,10 @@
 import { ClientHeaders } from '../request/client-headers.js'
-import { hasBody, type ClientRequest, type ClientResponse, type ClientUpgrade } from '../request/client.js'
+import {
+  hasBody,
+  type InboundRequest,
+  type InboundResponse,
+  type InboundUpgrade,
+} from '../request/inbound.js'
 import type { IdentityHeaders } from '../request/identity-headers.js'
 import { isLongRunning } from '../request/long-running.js'
 import {
@@ -20,9 +25,9 @@ import * as status from './status-error.js'
  * @param receivedAt microseconds since the Unix epoch
  */
 export function understand(
-  req: ClientRequest,
-  res: ClientResponse,
-  upgrade: ClientUpgrade | undefined,
+  req: InboundRequest,
+  res: InboundResponse,
+  upgrade: InboundUpgrade | undefined,
   identityHeaders: IdentityHeaders,
   receivedAt: number,
 ): Exchange {
@@ -70,7 +75,7 @@ function untimely(target: RequestTarget, info: RequestInfo): status.StatusError 
 }
 
 /** Stands for the target of a request that cannot be taken apart: what was sent, about nothing in particular. */
-function unreadable(req: ClientRequest): [RequestTarget, RequestInfo] {
+function unreadable(req: InboundRequest): [RequestTarget, RequestInfo] {
   const raw = req.url ?? ''
   return [
     { path: raw, rawQuery: '', requestURI: raw, originForm: raw },

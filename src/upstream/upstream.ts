@@ -1,3 +1,4 @@
+import type { Awaitable } from '../awaitable.js'
 import type { Authenticated, TokenPlace } from '../request/authenticated.js'
 import type { UserInfo } from '../request/user-info.js'
 import { impersonationIdentity, requestHeaderIdentity } from './identity.js'
@@ -22,7 +23,7 @@ export interface IdentityAsserter {
    */
   readonly impersonates: boolean
   /** @throws UnassertableIdentity */
-  route(user: UserInfo): Route | Promise<Route>
+  route(user: UserInfo): Awaitable<Route>
 }
 
 /** Identities as X-Remote-* headers over connections with the front-proxy certificate. */
@@ -30,16 +31,20 @@ export class RequestHeaderAsserter implements IdentityAsserter {
   readonly impersonates = false
 
   /** A user who was recognised once is one object for many requests. */
-  private readonly headers = new WeakMap<UserInfo, readonly string[]>()
+  readonly #headers = new WeakMap<UserInfo, readonly string[]>()
+
+  readonly #connections: () => UpstreamConnections
 
   /** @param connections those of now, with the front-proxy certificate */
-  constructor(private readonly connections: () => UpstreamConnections) {}
+  constructor(connections: () => UpstreamConnections) {
+    this.#connections = connections
+  }
 
   route(user: UserInfo): Route {
-    let added = this.headers.get(user)
-    if (added === undefined) this.headers.set(user, (added = requestHeaderIdentity(user)))
+    let added = this.#headers.get(user)
+    if (added === undefined) this.#headers.set(user, (added = requestHeaderIdentity(user)))
     return {
-      connections: this.connections(),
+      connections: this.#connections(),
       added,
       keepToken: undefined,
       keepImpersonation: true,
@@ -51,13 +56,17 @@ export class RequestHeaderAsserter implements IdentityAsserter {
 export class ImpersonatingAsserter implements IdentityAsserter {
   readonly impersonates = true
 
-  constructor(private readonly own: ReviewClient) {}
+  readonly #own: ReviewClient
+
+  constructor(own: ReviewClient) {
+    this.#own = own
+  }
 
   async route(user: UserInfo): Promise<Route> {
     const added = impersonationIdentity(user)
     // Taken together, so that no credential travels over the connections of a kubeconfig that has replaced its own.
-    const { connections } = this.own
-    const authorization = await this.own.authorization()
+    const { connections } = this.#own
+    const authorization = await this.#own.authorization()
     if (authorization !== undefined) added.push('Authorization', authorization)
     return { connections, added, keepToken: undefined, keepImpersonation: false }
   }
@@ -68,17 +77,21 @@ export class ImpersonatingAsserter implements IdentityAsserter {
  * connections that carry no credential of the proxy's; only asserted identities take the asserter's connections.
  */
 export class Upstream {
+  readonly #bare: () => UpstreamConnections
+
   /** @param bare the connections of now that carry no credential of the proxy's */
   constructor(
-    private readonly bare: () => UpstreamConnections,
+    bare: () => UpstreamConnections,
     readonly asserter: IdentityAsserter,
-  ) {}
+  ) {
+    this.#bare = bare
+  }
 
   /** @throws UnassertableIdentity */
-  route(authenticated: Authenticated): Route | Promise<Route> {
+  route(authenticated: Authenticated): Awaitable<Route> {
     if (authenticated.passage === 'asserted') return this.asserter.route(authenticated.user)
     return {
-      connections: this.bare(),
+      connections: this.#bare(),
       added: [],
       keepToken: authenticated.passage === 'forwarded' ? authenticated.token : undefined,
       keepImpersonation: true,

@@ -26,7 +26,11 @@ class Reader {
   readonly problems: TreeProblem[] = []
   #at = 0
 
-  constructor(private readonly text: string) {}
+  readonly #text: string
+
+  constructor(text: string) {
+    this.#text = text
+  }
 
   value(depth: number): Tree {
     const token = this.#token()
@@ -65,7 +69,7 @@ class Reader {
 
   #token(): string {
     TOKEN.lastIndex = this.#at
-    const token = TOKEN.exec(this.text)?.[1] ?? ''
+    const token = TOKEN.exec(this.#text)?.[1] ?? ''
     this.#at = TOKEN.lastIndex
     return token
   }

@@ -61,15 +61,17 @@ class Converter {
   #count = 1
   #aliasCount = 0
 
-  constructor(
-    private readonly document: Document,
-    private readonly problems: TreeProblem[],
-  ) {
+  readonly #document: Document
+  readonly #problems: TreeProblem[]
+
+  constructor(document: Document, problems: TreeProblem[]) {
+    this.#document = document
+    this.#problems = problems
     this.#targets = resolveAliases(document)
   }
 
   convert(): Tree {
-    return this.#node(this.document.contents, 0)
+    return this.#node(this.#document.contents, 0)
   }
 
   #node(node: unknown, parentOffset: number): Tree {
@@ -106,7 +108,7 @@ class Converter {
       }
       const name = this.#key(key, place)
       const field = { offset: place, value: this.#node(value, place) }
-      if (fields.has(name)) this.problems.push(duplicate(name, place))
+      if (fields.has(name)) this.#problems.push(duplicate(name, place))
       fields.set(name, field)
     }
     return fields

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
 import { parseAllDocuments } from 'yaml'
-import type { RequestTarget } from '../../src/audit/capture/convert.js'
+import type { BodyTarget } from '../../src/audit/capture/convert.js'
 import { ProtobufConverter } from '../../src/audit/capture/protobuf/convert.js'
 import type { ObjectReference } from '../../src/audit/event.js'
 import { Schema, type Message } from '../../src/audit/capture/protobuf/schema.js'
@@ -45,7 +45,7 @@ function parse(text: string): unknown {
   return JSON.parse(text.replace(/([:[,]\s*)(-?\d{16,})(?=\s*[,}\]])/g, '$1"int:$2"'))
 }
 
-function convert(body: Buffer, target?: RequestTarget): unknown {
+function convert(body: Buffer, target?: BodyTarget): unknown {
   const before = Buffer.from(body)
   const converted = converter.convert(body, LIMITS, target)
   if (!('json' in converted)) throw new Error(`not converted: ${JSON.stringify(converted)}`)

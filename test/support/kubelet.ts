@@ -22,9 +22,12 @@ export class StandInKubelet {
   /** Followed logs that are open, each to be written by the test. */
   readonly logs = new EventEmitter<{ follow: [ServerResponse] }>()
 
-  private constructor(private readonly server: Server) {
-    server.on('request', (req: IncomingMessage, res: ServerResponse) => this.request(req, res))
-    server.on('upgrade', (req: IncomingMessage, socket: Socket) => this.upgrade(req, socket))
+  readonly #server: Server
+
+  private constructor(server: Server) {
+    this.#server = server
+    server.on('request', (req: IncomingMessage, res: ServerResponse) => this.#request(req, res))
+    server.on('upgrade', (req: IncomingMessage, socket: Socket) => this.#upgrade(req, socket))
     server.on('secureConnection', (socket: Socket) => {
       this.sockets.add(socket)
       socket.on('close', () => this.sockets.delete(socket))
@@ -50,18 +53,18 @@ export class StandInKubelet {
   }
 
   async stop(): Promise<void> {
-    const closed = once(this.server.close(), 'close')
+    const closed = once(this.#server.close(), 'close')
     for (const socket of this.sockets) socket.destroy()
     await closed
   }
 
-  private request(req: IncomingMessage, res: ServerResponse): void {
+  #request(req: IncomingMessage, res: ServerResponse): void {
     if (!(req.url ?? '').startsWith('/containerLogs/')) return void res.writeHead(404).end()
     res.writeHead(200, { 'content-type': 'text/plain' }).flushHeaders()
     this.logs.emit('follow', res)
   }
 
-  private upgrade(req: IncomingMessage, socket: Socket): void {
+  #upgrade(req: IncomingMessage, socket: Socket): void {
     const url = new URL(req.url ?? '', 'https://kubelet')
     const agree = (...headers: string[]): void => {
       const upgrade = ['Connection: Upgrade', `Upgrade: ${req.headers.upgrade}`]

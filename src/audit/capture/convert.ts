@@ -18,7 +18,7 @@ export interface ProtobufObject {
 }
 
 /** What a request asks for, which says what its body is where the body does not. */
-export interface RequestTarget {
+export interface BodyTarget {
   readonly method: string
   readonly ref: ObjectReference | undefined
 }
@@ -40,12 +40,12 @@ export interface Converters {
   readonly yaml: (text: string) => string | undefined
   readonly protobuf: {
     /** What an object is decoded into that says of itself what it is; undefined where the kind is not known. */
-    goType(said: TypeMeta, target?: RequestTarget): GoType | undefined
+    goType(said: TypeMeta, target?: BodyTarget): GoType | undefined
     /** `maxLength`: of the JSON, in UTF-16 code units. */
     convert(
       body: Buffer,
       limits: { readonly maxLength: number },
-      target?: RequestTarget,
+      target?: BodyTarget,
     ): ProtobufObject | Unread | TooLong
   }
   readonly cbor: (body: Buffer, limits: { readonly maxLength: number }) => ConvertedBody | Unread | TooLong
@@ -71,7 +71,7 @@ export function toJSON(
   isPatch: boolean,
   converters: Converters,
   maxLength: number,
-  target?: RequestTarget,
+  target?: BodyTarget,
 ): ConvertedBody | Unread | TooLong | undefined {
   try {
     switch (encoding) {

@@ -10,15 +10,18 @@ const URL_TYPE = struct('kubernetes.URL')
 class URLValue extends Opaque {
   readonly typeName = 'kubernetes.URL'
 
+  readonly #text: string
+
   constructor(
     readonly parts: GoURL,
-    private readonly text: string,
+    text: string,
   ) {
     super()
+    this.#text = text
   }
 
   equals(other: Value): boolean | undefined {
-    return other instanceof URLValue ? this.text === other.text : undefined
+    return other instanceof URLValue ? this.#text === other.#text : undefined
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Awaitable } from '../../../awaitable.js'
 import { close, constants, open } from 'node:fs'
 import { lstat, readlink, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
@@ -83,7 +84,7 @@ async function openAsIs(path: string): Promise<LogOutput> {
   return closing(new DescriptorOutput(fd), () => closeDescriptor(fd))
 }
 
-function closing(output: LogOutput, close: () => Promise<void> | void): LogOutput {
+function closing(output: LogOutput, close: () => Awaitable<void>): LogOutput {
   return {
     append: (lines) => output.append(lines),
     async close() {

@@ -6,7 +6,7 @@ import { createGunzip } from 'node:zlib'
 export type Line = string | undefined
 
 /** Bytes of a line at most. An event has two bodies of --audit-max-body-size, so this is far more than most have. */
-const MAX_LINE_BYTES = 64 << 20
+export const MAX_LINE_BYTES = 64 << 20
 const CHUNK_BYTES = 256 << 10
 const NEWLINE = 0x0a
 

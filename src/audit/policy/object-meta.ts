@@ -1,6 +1,7 @@
 import type { Field } from '../../yaml-document.js'
 
-const OBJECT_META = [
+/** Its fields. */
+export const OBJECT_META = [
   'name',
   'generateName',
   'namespace',

@@ -126,5 +126,5 @@ for (const row of CASES) {
     process.exitCode = 1
   }
 }
-console.log(`--audit-max-body-size=1572864 (the default) --audit-max-capture-memory=${CAPTURE_MEMORY}`)
+console.log(`--audit-max-body-size=3145728 (the default) --audit-max-capture-memory=${CAPTURE_MEMORY}`)
 console.table(rows)

@@ -15,11 +15,12 @@ export class AuditView {
   readonly #seen = new Set<string>()
   readonly #waiting = new Map<string, () => void>()
 
-  constructor(
-    file: string,
-    private readonly print: (line: string) => void,
-    private readonly options: PrintOptions,
-  ) {
+  readonly #print: (line: string) => void
+  readonly #options: PrintOptions
+
+  constructor(file: string, print: (line: string) => void, options: PrintOptions) {
+    this.#print = print
+    this.#options = options
     this.#following = this.#follow(file)
     this.#following.catch(() => undefined) // told by close()
   }
@@ -64,8 +65,8 @@ export class AuditView {
 
   #show(line: string): void {
     const event = parseLoggedEvent(line)
-    if (event === undefined) return this.print(line)
-    this.print(formatEvent(event, this.options))
+    if (event === undefined) return this.#print(line)
+    this.#print(formatEvent(event, this.#options))
     const key = `${event.auditID} ${event.stage}`
     this.#seen.add(key)
     this.#waiting.get(key)?.()

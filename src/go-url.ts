@@ -48,13 +48,6 @@ export function parseGoURL(text: string): GoURL | undefined {
   return authority === undefined || BROKEN_ESCAPE.test(path) ? undefined : { ...common, ...authority, path }
 }
 
-/** Go's url.ParseRequestURI: an absolute URL or path, where a # is no fragment. */
-export function isGoRequestURI(text: string): boolean {
-  const scheme = SCHEME.exec(text)?.[0]
-  if (scheme === undefined && text !== '*' && !text.startsWith('/')) return false
-  return parseGoURL(text.replaceAll('#', '%23')) !== undefined
-}
-
 function parseAuthority(authority: string): Pick<GoURL, 'user' | 'host'> | undefined {
   const at = authority.lastIndexOf('@')
   const user = at < 0 ? undefined : authority.slice(0, at)

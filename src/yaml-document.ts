@@ -1,32 +1,21 @@
-import {
-  type Alias,
-  type Document,
-  isAlias,
-  isMap,
-  isNode,
-  isScalar,
-  isSeq,
-  LineCounter,
-  type Node,
-  parseAllDocuments,
-  visit,
-} from 'yaml'
-import { ConfigError, errorMessage } from './errors.js'
+import { ConfigError } from './errors.js'
+import { nearest } from './nearest.js'
+import { parseJSON } from './yaml/json-tree.js'
+import { type FieldTree, type Parsed, quote, type Tree, TreeError } from './yaml/tree.js'
+import { readYAML } from './yaml/yaml-text.js'
+import { convertYAML } from './yaml/yaml-tree.js'
 
-/** How many values a document may have once its aliases are resolved: far above any policy, far below a bomb's yield. */
-const MAX_VALUES = 200_000
-
-/** A date is text to Kubernetes. */
-const TIMESTAMP = 'tag:yaml.org,2002:timestamp'
+/** Takes one line about what is accepted and probably not meant. */
+export type Warn = (warning: string) => void
 
 /** What all fields of one document share. */
 interface Source {
   readonly file: string
-  readonly lines: LineCounter
-  /** What each alias stands for. (yaml's Alias.resolve searches the whole document every time.) */
-  readonly targets: ReadonlyMap<Alias, Node>
-  /** How many more values may be read. */
-  budget: number
+  readonly lines: Lines
+  /** Undefined where what a warning would be for is refused. */
+  readonly warn: Warn | undefined
+  /** JSON's fields keep their order in Go, YAML's are sorted. */
+  readonly isJSON: boolean
 }
 
 /**
@@ -36,208 +25,219 @@ interface Source {
  * @throws ConfigError for bad syntax, a key that repeats, no document or several
  */
 export function parseDocument(text: string, file: string): Field {
-  const lines = new LineCounter()
-  const documents = parseYAML(text, file, lines)
-  for (const document of documents) {
-    const problem = document.errors[0] ?? document.warnings[0]
-    if (problem !== undefined) {
-      throw new ConfigError(
-        `${file}: line ${lines.linePos(problem.pos[0]).line}: ${oneLine(problem.message)}`,
-      )
-    }
-  }
-  const [document, second] = documents.filter(({ contents }) => !isEmpty(contents))
-  if (document === undefined)
-    throw new ConfigError(`${file}: found nothing, expected a YAML or JSON document`)
-  if (second !== undefined) {
-    const { line } = lines.linePos(second.contents?.range?.[0] ?? 0)
-    throw new ConfigError(`${file}: line ${line}: found a second document, expected only one`)
-  }
-  const source = { file, lines, targets: resolveAliases(document), budget: MAX_VALUES }
-  return new Field(source, '', document.contents, undefined)
+  return rootOf(text, file, undefined)
 }
 
-function parseYAML(text: string, file: string, lineCounter: LineCounter): Document[] {
+/**
+ * As parseDocument, as leniently as Kubernetes' decoders read what has always been read: only the first document counts,
+ * a field that repeats has its last value, and fields that are not known are ignored, each with a warning. What begins
+ * with `{` has to be JSON.
+ */
+export function parseLenientDocument(text: string, file: string, warn: Warn): Field {
+  return rootOf(text, file, warn)
+}
+
+/** k8s.io/apimachinery/pkg/util/yaml IsJSONBuffer. */
+function isJSON(text: string): boolean {
+  return /^[\t-\r\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*\{/.test(text)
+}
+
+function rootOf(text: string, file: string, warn: Warn | undefined): Field {
+  const json = warn !== undefined && isJSON(text)
+  let lines = new Lines(text)
+  let parsed: Parsed
   try {
-    const documents = parseAllDocuments(text, {
-      version: '1.1',
-      merge: true,
-      uniqueKeys: false, // checked below, in linear time
-      customTags: (tags) => tags.filter((tag) => typeof tag === 'string' || tag.tag !== TIMESTAMP),
-      lineCounter,
-      prettyErrors: false,
-      logLevel: 'silent',
-    })
-    return [...documents] as Document[]
+    if (json) parsed = parseJSON(text)
+    else {
+      const yaml = readYAML(text)
+      lines = new Lines(yaml.text)
+      parsed = convertYAML(yaml)
+    }
   } catch (err) {
-    // The parser recurses, so absurd nesting ends here.
-    throw new ConfigError(`${file}: cannot be read as YAML: ${oneLine(errorMessage(err))}`)
+    if (!(err instanceof TreeError)) throw err
+    const where = err.offset === undefined ? '' : ` line ${lines.at(err.offset)}:`
+    throw new ConfigError(`${file}:${where} ${err.message}`)
   }
+  const root = new Field({ file, lines, warn, isJSON: json }, '', parsed.root, undefined)
+  if (!root.present) throw new ConfigError(`${file}: found nothing, expected a YAML or JSON document`)
+  for (const { offset, message, ignored } of parsed.problems) {
+    const where = `${file}: line ${lines.at(offset)}`
+    if (warn === undefined) throw new ConfigError(`${where}: ${message}`)
+    warn(`${where}: ${ignored}`)
+  }
+  return root
 }
 
-/** An alias stands for the last node before it that has its anchor. */
-function resolveAliases(document: Document): Map<Alias, Node> {
-  const anchors = new Map<string, Node>()
-  const targets = new Map<Alias, Node>()
-  visit(document, {
-    Alias: (_key, alias) => {
-      const target = anchors.get(alias.source)
-      if (target !== undefined) targets.set(alias, target)
-    },
-    Value: (_key, node) => {
-      if (node.anchor !== undefined) anchors.set(node.anchor, node)
-    },
-  })
-  return targets
-}
+/** Says in which line of a text something is. */
+class Lines {
+  /** Where the lines begin. */
+  #starts: number[] | undefined
 
-function isEmpty(node: unknown): boolean {
-  return node === null || node === undefined || (isScalar(node) && node.value === null)
-}
+  readonly #text: string
 
-function oneLine(message: string): string {
-  return message.replace(/\s+/g, ' ').slice(0, 300)
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  /** Counts from 1. */
+  at(offset: number): number {
+    this.#starts ??= [0, ...[...this.#text.matchAll(/\n/g)].map(({ index }) => index + 1)]
+    const starts = this.#starts
+    let [low, high] = [0, starts.length]
+    while (high - low > 1) {
+      const middle = (low + high) >> 1
+      if ((starts[middle] as number) <= offset) low = middle
+      else high = middle
+    }
+    return low + 1
+  }
 }
 
 /** One value of a document, which knows where it is. Null counts as absent, as it does in Go. */
 export class Field {
   /** Undefined for null. */
-  readonly #node: Node | undefined
+  readonly #tree: Tree | undefined
   /** Where the value begins in the text; undefined where there is not even a null. */
   readonly #offset: number | undefined
 
+  readonly #source: Source
+  readonly #parent: Field | undefined
+
   constructor(
-    private readonly source: Source,
+    source: Source,
     /** As in `rules[3].level`. */
     readonly path: string,
-    node: unknown,
-    private readonly parent: Field | undefined,
+    tree: Tree | undefined,
+    parent: Field | undefined,
   ) {
-    if (node !== undefined && --source.budget < 0) {
-      throw new ConfigError(
-        `${source.file}: has more than ${MAX_VALUES} values once its aliases are resolved`,
-      )
-    }
-    const target = isAlias(node) ? source.targets.get(node) : node
-    this.#node = isEmpty(target) ? undefined : (target as Node)
-    this.#offset = isNode(target) ? target.range?.[0] : isNode(node) ? node.range?.[0] : undefined
-    if (isAlias(node) && target === undefined) this.fail(`found the unknown alias ${quote(node.source)}`)
+    this.#source = source
+    this.#parent = parent
+    this.#tree = tree?.kind === 'scalar' && tree.value === null ? undefined : tree
+    this.#offset = tree?.offset
   }
 
   /** @throws ConfigError that says where this value is, what it is, and what it should be */
   expected(what: string): never {
-    this.fail(`found ${this.describe()}, expected ${what}`)
+    this.fail(`found ${this.#describe()}, expected ${what}`)
   }
 
   /** @throws ConfigError that says where this value is, and the message */
   fail(message: string): never {
+    throw new ConfigError(this.#about(message))
+  }
+
+  /** Says where this value is, and the message. @throws ConfigError where the document is not read leniently */
+  warn(message: string): void {
+    if (this.#source.warn === undefined) this.fail(message)
+    this.#source.warn(this.#about(message))
+  }
+
+  #about(message: string): string {
     const rule = /^rules\[(\d+)\]/.exec(this.path)?.[1]
-    const where = `${rule === undefined ? '' : `rule ${Number(rule) + 1}, `}line ${this.line()}`
-    throw new ConfigError(
-      `${this.source.file}: ${this.path === '' ? where : `${this.path} (${where})`}: ${message}`,
-    )
+    const where = `${rule === undefined ? '' : `rule ${Number(rule) + 1}, `}line ${this.#line()}`
+    return `${this.#source.file}: ${this.path === '' ? where : `${this.path} (${where})`}: ${message}`
   }
 
   /** False for null and for a field that the document does not have. */
   get present(): boolean {
-    return this.#node !== undefined
+    return this.#tree !== undefined
   }
 
   /** The text of a string, empty where it is absent. */
   string(): string {
-    if (this.#node === undefined) return ''
-    if (isScalar(this.#node) && typeof this.#node.value === 'string') return this.#node.value
+    if (this.#tree === undefined) return ''
+    if (this.#tree.kind === 'scalar' && typeof this.#tree.value === 'string') return this.#tree.value
     return this.expected('a string')
   }
 
   boolean(): boolean | undefined {
-    if (this.#node === undefined) return undefined
-    if (isScalar(this.#node) && typeof this.#node.value === 'boolean') return this.#node.value
+    if (this.#tree === undefined) return undefined
+    if (this.#tree.kind === 'scalar' && typeof this.#tree.value === 'boolean') return this.#tree.value
     return this.expected('true or false')
   }
 
   integer(): number | undefined {
-    if (this.#node === undefined) return undefined
-    if (isScalar(this.#node) && Number.isSafeInteger(this.#node.value)) return this.#node.value as number
+    if (this.#tree === undefined) return undefined
+    if (this.#tree.kind === 'scalar' && Number.isSafeInteger(this.#tree.value))
+      return this.#tree.value as number
     return this.expected('a whole number')
   }
 
   /** The items of a list, none where it is absent. */
   list(): Field[] {
-    if (this.#node === undefined) return []
-    if (!isSeq(this.#node)) return this.expected('a list')
-    return this.#node.items.map((item, i) => new Field(this.source, `${this.path}[${i}]`, item, this))
+    if (this.#tree === undefined) return []
+    if (this.#tree.kind !== 'list') return this.expected('a list')
+    return this.#tree.items.map((item, i) => new Field(this.#source, `${this.path}[${i}]`, item, this))
   }
 
   strings(): string[] {
     return this.list().map((item) => item.string())
   }
 
-  /** The fields of an object: all of `names`, absent where the document does not have them. Others are refused. */
+  /** The fields of an object, whatever their names are; none where it is absent. */
+  entries(): [string, Field][] {
+    return [...this.#fields()].map(([name, { value }]) => [name, this.#child(name, value)])
+  }
+
+  /**
+   * The fields of an object: all of `names`, absent where the document does not have them. Others are refused, or ignored
+   * with a warning where the document is read leniently.
+   */
   object<Name extends string>(names: readonly Name[]): Record<Name, Field> {
-    const found = new Map<string, Field>()
-    if (this.#node !== undefined) this.collect(this.#node, names, found)
-    const fields = names.map((name) => [name, found.get(name) ?? this.child(name, undefined)])
+    const found = this.#fields()
+    for (const [name, { offset }] of found) {
+      if (!(names as readonly string[]).includes(name)) this.#unknown(name, offset, names)
+    }
+    const fields = names.map((name) => [name, this.#child(name, found.get(name)?.value)])
     return Object.fromEntries(fields) as Record<Name, Field>
+  }
+
+  /** The last field of an object that has this name in any case, in the order in which Go's decoders meet them. */
+  anyCase(name: string): Field {
+    const names = [...this.#fields().keys()].filter((found) => found.toLowerCase() === name.toLowerCase())
+    const last = (this.#source.isJSON ? names : names.sort()).at(-1) ?? name
+    return this.#child(last, this.#fields().get(last)?.value)
   }
 
   /** Checks that this is an object or absent, and leaves what is in it to whom it concerns. */
   anyObject(): void {
-    if (this.#node !== undefined && !isMap(this.#node)) this.expected('an object')
+    this.#fields()
   }
 
-  /** Takes the fields of a mapping, then those that it merges (`<<: *base`), which do not replace its own. */
-  private collect(node: Node, names: readonly string[], found: Map<string, Field>): void {
-    if (!isMap(node)) return this.expected('an object')
-    const merged: Field[] = []
-    const own = new Set<string>()
-    for (const { key, value } of node.items) {
-      const name = isMergeKey(key) ? '<<' : isScalar(key) ? String(key.value) : ''
-      const field = this.child(name, value)
-      if (isMergeKey(key)) {
-        merged.push(...(isSeq(value) ? field.list() : [field]))
-        continue
-      }
-      const place = new Field(this.source, this.path, key, this)
-      if (!names.includes(name)) {
-        place.fail(`found the unknown field ${quote(name)}, expected one of ${names.join(', ')}`)
-      }
-      if (own.has(name)) place.fail(`found the field ${quote(name)} a second time, expected it once`)
-      own.add(name)
-      if (!found.has(name)) found.set(name, field)
+  #fields(): ReadonlyMap<string, FieldTree> {
+    if (this.#tree === undefined) return new Map()
+    return this.#tree.kind === 'object' ? this.#tree.fields : this.expected('an object')
+  }
+
+  #unknown(name: string, offset: number, names: readonly string[]): void {
+    const place = new Field(
+      this.#source,
+      this.path,
+      { kind: 'scalar', offset, value: name, source: name },
+      this,
+    )
+    if (this.#source.warn === undefined) {
+      place.fail(`found the unknown field ${quote(name)}, expected one of ${names.join(', ')}`)
     }
-    for (const field of merged) {
-      // Merges inside merges are refused, so that this cannot run away.
-      if (!isMap(field.#node) || field.#node.items.some(({ key }) => isMergeKey(key))) {
-        return field.expected('an object that merges no other')
-      }
-      this.collect(field.#node, names, found)
-    }
+    const like = nearest(name, names)
+    const hint = like === undefined ? `expected one of ${names.join(', ')}` : `did you mean ${like}?`
+    place.warn(`the unknown field ${quote(name)} is ignored, as kube-apiserver does; ${hint}`)
   }
 
-  private child(name: string, node: unknown): Field {
-    return new Field(this.source, this.path === '' ? name : `${this.path}.${name}`, node, this)
+  #child(name: string, tree: Tree | undefined): Field {
+    return new Field(this.#source, this.path === '' ? name : `${this.path}.${name}`, tree, this)
   }
 
-  private line(): number {
-    if (this.#offset === undefined && this.parent !== undefined) return this.parent.line()
-    return this.source.lines.linePos(this.#offset ?? 0).line
+  #line(): number {
+    if (this.#offset === undefined && this.#parent !== undefined) return this.#parent.#line()
+    return this.#source.lines.at(this.#offset ?? 0)
   }
 
-  private describe(): string {
-    const node = this.#node
-    if (node === undefined) return 'nothing'
-    if (isSeq(node)) return 'a list'
-    if (!isScalar(node)) return 'an object'
-    return typeof node.value === 'string' ? quote(node.value) : oneLine(node.source ?? String(node.value))
+  #describe(): string {
+    const tree = this.#tree
+    if (tree === undefined) return 'nothing'
+    if (tree.kind === 'list') return 'a list'
+    if (tree.kind === 'object') return 'an object'
+    return typeof tree.value === 'string' ? quote(tree.value) : tree.source.slice(0, 80)
   }
-}
-
-function isMergeKey(key: unknown): boolean {
-  return isScalar(key) && key.source === '<<' && key.type === 'PLAIN'
-}
-
-/** Text from the file as it may stand in a message: on one line, and not endless. */
-function quote(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text)
 }

@@ -27,28 +27,36 @@ export interface RequestAttributes {
   readonly receivedAt: number
 }
 
+/** kube-apiserver's own words for a request that ended before it was answered. */
+const CLOSED_EARLY: ResponseStatus = { code: 200, status: 'Success', message: 'Connection closed early' }
+
 /**
  * One request's audit events, stage by stage (k8s.io/apiserver/pkg/endpoints/filters/audit.go WithAudit). Stages that the
  * policy omits are skipped. Each answer is false where a blocking-strict backend could not store the event.
  */
 export class AuditContext {
-  private impersonatedUser: UserInfo | undefined
-  private requestBody: CapturedBody | undefined
-  private responseBody: CapturedBody | undefined
-  private objectRef: ObjectReference | undefined
-  private annotations: Record<string, string> | undefined
-  private status: ResponseStatus | undefined
+  #impersonatedUser: UserInfo | undefined
+  #requestBody: CapturedBody | undefined
+  #responseBody: CapturedBody | undefined
+  #objectRef: ObjectReference | undefined
+  #annotations: Record<string, string> | undefined
+  #status: ResponseStatus | undefined
   /** Whether an event has said that the request is over. */
-  private concluded = false
-  private readonly events: RequestEvents
+  #concluded = false
+  readonly #events: RequestEvents
+
+  readonly #recorder: EventRecorder
+  readonly #request: RequestAttributes
 
   constructor(
-    private readonly recorder: EventRecorder,
+    recorder: EventRecorder,
     readonly config: AuditConfig,
-    private readonly request: RequestAttributes,
+    request: RequestAttributes,
   ) {
-    this.objectRef = request.objectRef
-    this.events = recorder.intake.begin()
+    this.#recorder = recorder
+    this.#request = request
+    this.#objectRef = request.objectRef
+    this.#events = recorder.intake.begin()
   }
 
   requestReceived(): Awaitable<boolean> {
@@ -56,52 +64,57 @@ export class AuditContext {
     // If this process dies, the last event is at stage Panic.
     const ends = !omitStages.has('Panic')
     if (omitStages.has('RequestReceived')) {
-      if (ends) this.events.opened(() => this.event('RequestReceived'))
+      if (ends) this.#events.opened(() => this.#event('RequestReceived'))
       return true
     }
-    const stored = this.emit('RequestReceived')
-    if (!ends) this.events.closed()
+    const stored = this.#emit('RequestReceived')
+    if (!ends) this.#events.closed()
     return stored
   }
 
   /** The request is over, whether or not an event says so. */
   end(): void {
-    if (!this.concluded) this.events.closed()
+    if (!this.#concluded) this.#events.closed()
   }
 
   responseStarted(): Awaitable<boolean> {
-    return this.emit('ResponseStarted')
+    return this.#emit('ResponseStarted')
+  }
+
+  /** ResponseStarted of a request that ended before it was answered. */
+  closedEarly(): Awaitable<boolean> {
+    this.#status ??= CLOSED_EARLY
+    return this.responseStarted()
   }
 
   responseComplete(): Awaitable<boolean> {
-    // kube-apiserver's own words for a request that ended before it was answered.
-    this.status ??= { code: 200, status: 'Success', message: 'Connection closed early' }
-    return this.emit('ResponseComplete')
+    this.#status ??= CLOSED_EARLY
+    return this.#emit('ResponseComplete')
   }
 
   panic(error: unknown): Awaitable<boolean> {
     const what = error instanceof Error ? error.message : String(error)
-    this.status = {
+    this.#status = {
       code: 500,
       status: 'Failure',
       reason: 'InternalError',
       message: `kube-audit-proxy panic'd: ${what}`,
     }
-    return this.emit('Panic')
+    return this.#emit('Panic')
   }
 
   /** The response's code and, where it is a Status, what it says. */
   setStatus(status: ResponseStatus): void {
-    this.status = status
+    this.#status = status
   }
 
   /** Who the request acts as, once that is known to have been allowed or at least not refused. */
   setImpersonatedUser(user: UserInfo): void {
-    this.impersonatedUser = user
+    this.#impersonatedUser = user
   }
 
   setResponseBody(body: CapturedBody): void {
-    this.responseBody = body
+    this.#responseBody = body
     this.annotate(body.annotations)
   }
 
@@ -110,31 +123,31 @@ export class AuditContext {
    * (k8s.io/apiserver/pkg/audit/request.go LogRequestObject: only what the URL left open).
    */
   setRequestBody(body: CapturedBody): void {
-    this.requestBody = body
+    this.#requestBody = body
     this.annotate(body.annotations)
     const { metadata } = body
-    if (metadata === undefined || this.objectRef === undefined) return
-    const ref: ObjectReference = { ...this.objectRef }
+    if (metadata === undefined || this.#objectRef === undefined) return
+    const ref: ObjectReference = { ...this.#objectRef }
     ref.namespace ||= metadata.namespace ?? ''
     ref.name ||= metadata.name ?? ''
     ref.uid ||= metadata.uid ?? ''
     ref.resourceVersion ||= metadata.resourceVersion ?? ''
-    this.objectRef = ref
+    this.#objectRef = ref
   }
 
   annotate(annotations: Readonly<Record<string, string>> | undefined): void {
-    if (annotations !== undefined) this.annotations = { ...this.annotations, ...annotations }
+    if (annotations !== undefined) this.#annotations = { ...this.#annotations, ...annotations }
   }
 
-  private emit(stage: Stage): Awaitable<boolean> {
+  #emit(stage: Stage): Awaitable<boolean> {
     if (this.config.omitStages.has(stage)) return true
-    if (isLastStage(stage)) this.concluded = true
-    this.recorder.observeEvent()
-    return this.events.process(this.event(stage))
+    if (isLastStage(stage)) this.#concluded = true
+    this.#recorder.observeEvent()
+    return this.#events.process(this.#event(stage))
   }
 
-  private event(stage: Stage): Event {
-    const { request } = this
+  #event(stage: Stage): Event {
+    const request = this.#request
     const received = stage === 'RequestReceived'
     return {
       level: this.config.level,
@@ -143,16 +156,16 @@ export class AuditContext {
       requestURI: request.requestURI,
       verb: request.verb,
       user: request.user,
-      impersonatedUser: this.impersonatedUser,
+      impersonatedUser: this.#impersonatedUser,
       sourceIPs: request.sourceIPs,
       userAgent: request.userAgent,
-      objectRef: this.objectRef,
-      responseStatus: received ? undefined : this.status,
-      requestObject: this.requestBody?.json,
-      responseObject: this.responseBody?.json,
+      objectRef: this.#objectRef,
+      responseStatus: received ? undefined : this.#status,
+      requestObject: this.#requestBody?.json,
+      responseObject: this.#responseBody?.json,
       requestReceivedTimestamp: request.receivedAt,
-      stageTimestamp: received ? request.receivedAt : this.recorder.now(),
-      annotations: this.annotations,
+      stageTimestamp: received ? request.receivedAt : this.#recorder.now(),
+      annotations: this.#annotations,
       byPolicy: this.config.byPolicy,
     }
   }

@@ -1,9 +1,10 @@
+import type { Awaitable } from '../awaitable.js'
 import type { Event, Stage } from './event.js'
 
 /** Takes the events of one request, in order. */
 export interface RequestEvents {
   /** As Backend.processEvents. */
-  process(event: Event): boolean | Promise<boolean>
+  process(event: Event): Awaitable<boolean>
   /**
    * The request has begun, and the policy omits its RequestReceived.
    * @param event makes that event; called where somebody needs it

@@ -1,4 +1,5 @@
-import type { Authenticator, Credentials } from './authenticator.js'
+import type { Awaitable } from '../awaitable.js'
+import type { Authenticator, PresentedCredentials } from './authenticator.js'
 import type { Authenticated } from '../request/authenticated.js'
 import type { AnonymousRule } from './authentication-config.js'
 import { ALL_UNAUTHENTICATED, ANONYMOUS } from '../request/user-info.js'
@@ -8,23 +9,26 @@ import { ALL_UNAUTHENTICATED, ANONYMOUS } from '../request/user-info.js'
  * union.NewFailOnError: a credential that is no good never makes anyone anonymous).
  */
 export class AnonymousFallback implements Authenticator {
-  constructor(
-    private readonly known: Authenticator,
-    private rule: AnonymousRule,
-  ) {}
+  readonly #known: Authenticator
+  #rule: AnonymousRule
+
+  constructor(known: Authenticator, rule: AnonymousRule) {
+    this.#known = known
+    this.#rule = rule
+  }
 
   replace(rule: AnonymousRule): void {
-    this.rule = rule
+    this.#rule = rule
   }
 
-  authenticate(credentials: Credentials): Authenticated | undefined | Promise<Authenticated | undefined> {
-    const found = this.known.authenticate(credentials)
-    if (found instanceof Promise) return found.then((user) => user ?? this.nobody(credentials))
-    return found ?? this.nobody(credentials)
+  authenticate(credentials: PresentedCredentials): Awaitable<Authenticated | undefined> {
+    const found = this.#known.authenticate(credentials)
+    if (found instanceof Promise) return found.then((user) => user ?? this.#nobody(credentials))
+    return found ?? this.#nobody(credentials)
   }
 
-  private nobody(credentials: Credentials): Authenticated | undefined {
-    const { rule } = this
+  #nobody(credentials: PresentedCredentials): Authenticated | undefined {
+    const rule = this.#rule
     const allowed = typeof rule === 'boolean' ? rule : rule.paths.includes(credentials.target.path)
     return allowed ? ANONYMOUS_USER : undefined
   }

@@ -1,10 +1,11 @@
+import type { Awaitable } from '../awaitable.js'
 import type { TLSSocket } from 'node:tls'
 import type { ClientHeaders } from '../request/client-headers.js'
 import type { RequestTarget } from '../request/request-target.js'
 import type { Authenticated } from '../request/authenticated.js'
 
 /** What an authenticator may look at. */
-export interface Credentials {
+export interface PresentedCredentials {
   readonly headers: ClientHeaders
   /** The protocol that the client asks for, where it asks for an upgrade. */
   readonly upgradeProtocol?: string | undefined
@@ -18,7 +19,7 @@ export interface Credentials {
  * AuthenticationUnavailable where it could not find out.
  */
 export interface Authenticator {
-  authenticate(credentials: Credentials): Authenticated | undefined | Promise<Authenticated | undefined>
+  authenticate(credentials: PresentedCredentials): Awaitable<Authenticated | undefined>
 }
 
 /** A credential was given and is not valid: 401. The message goes to the proxy's log only. */

@@ -1,7 +1,8 @@
-import type { Authenticator, Credentials } from './authenticator.js'
+import type { Authenticator, PresentedCredentials } from './authenticator.js'
 import type { Authenticated } from '../request/authenticated.js'
 import { InvalidCredential } from './authenticator.js'
 import { withAuthenticatedGroup } from './groups.js'
+import { trimSpace } from '../request/trim-space.js'
 import type { UserInfo } from '../request/user-info.js'
 
 /** Knows tokens. Undefined: the token is none that it knows. Throws AuthenticationUnavailable. */
@@ -14,31 +15,22 @@ export interface TokenAuthenticator {
  * bad credential, not an absent one.
  */
 export class BearerTokenAuthenticator implements Authenticator {
-  constructor(private readonly tokens: TokenAuthenticator) {}
+  readonly #tokens: TokenAuthenticator
 
-  authenticate({ headers }: Credentials): Promise<Authenticated> | undefined {
+  constructor(tokens: TokenAuthenticator) {
+    this.#tokens = tokens
+  }
+
+  authenticate({ headers }: PresentedCredentials): Promise<Authenticated> | undefined {
     const token = bearerToken(headers.get('authorization'))
-    return token === undefined ? undefined : this.verify(token)
+    return token === undefined ? undefined : this.#verify(token)
   }
 
-  private async verify(token: string): Promise<Authenticated> {
-    const user = await this.tokens.authenticateToken(token)
+  async #verify(token: string): Promise<Authenticated> {
+    const user = await this.#tokens.authenticateToken(token)
     if (user === undefined) throw new InvalidCredential('invalid bearer token')
-    return { user: withAuthenticatedGroup(user), passage: 'forwarded' }
+    return { user: withAuthenticatedGroup(user), passage: 'forwarded', token: 'authorization' }
   }
-}
-
-/** Go's unicode.IsSpace; String.trim knows U+FEFF as well, and not U+0085. */
-const SPACES =
-  '\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000'
-
-/** strings.TrimSpace. No regular expression: one that looks for spaces at the end begins anew at each that it finds. */
-function trimSpace(text: string): string {
-  let start = 0
-  let end = text.length
-  while (start < end && SPACES.includes(text.charAt(start))) start++
-  while (start < end && SPACES.includes(text.charAt(end - 1))) end--
-  return text.slice(start, end)
 }
 
 /** The token in an Authorization header's value; undefined where it holds no bearer token. */

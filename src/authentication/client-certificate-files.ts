@@ -8,6 +8,7 @@ import {
   checkRevocationLists,
   ClientCertificates,
   newAuthorityBundle,
+  ShownCertificates,
   type AuthorityBundle,
 } from './client-certificate.js'
 import { parseRevocationLists, type RevocationList } from './crl.js'
@@ -27,24 +28,25 @@ export class ClientCertificateFiles implements Reloadable {
   readonly clients: ClientCertificates | undefined
   /** Those of --requestheader-client-ca-file; undefined where it is not set. */
   readonly frontProxies: ClientCertificates | undefined
-  private current: Content
+  #current: Content
+
+  readonly #options: AuthenticationOptions
 
   /**
    * @param now milliseconds since the epoch
    * @throws ConfigError
    */
-  constructor(
-    private readonly options: AuthenticationOptions,
-    now: () => number,
-  ) {
-    this.current = this.read()
-    const { clients, frontProxies } = this.current
-    this.clients = clients && new ClientCertificates(clients, now)
-    this.frontProxies = frontProxies && new ClientCertificates(frontProxies, now)
+  constructor(options: AuthenticationOptions, now: () => number) {
+    this.#options = options
+    this.#current = this.#read()
+    const { clients, frontProxies } = this.#current
+    const shown = new ShownCertificates()
+    this.clients = clients && new ClientCertificates(clients, shown, now)
+    this.frontProxies = frontProxies && new ClientCertificates(frontProxies, shown, now)
   }
 
   files(): string[] {
-    const { clientCAFile, requestHeader, clientCACRLFiles } = this.options
+    const { clientCAFile, requestHeader, clientCACRLFiles } = this.#options
     return [clientCAFile, requestHeader.clientCAFile, ...clientCACRLFiles].filter(
       (file) => file !== undefined,
     )
@@ -52,18 +54,18 @@ export class ClientCertificateFiles implements Reloadable {
 
   /** All authorities, for the TLS layer. */
   get pem(): string {
-    return this.current.pem
+    return this.#current.pem
   }
 
   reload(): void {
-    const content = this.read()
-    this.current = content
+    const content = this.#read()
+    this.#current = content
     if (content.clients !== undefined) this.clients?.replace(content.clients)
     if (content.frontProxies !== undefined) this.frontProxies?.replace(content.frontProxies)
   }
 
-  private read(): Content {
-    const { clientCAFile, requestHeader, clientCACRLFiles } = this.options
+  #read(): Content {
+    const { clientCAFile, requestHeader, clientCACRLFiles } = this.#options
     const lists: RevocationList[] = clientCACRLFiles.flatMap((file) =>
       parseRevocationLists(readConfigFile(file, CRL_FLAG), `${CRL_FLAG}: ${file}`),
     )

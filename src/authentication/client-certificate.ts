@@ -3,7 +3,9 @@ import type { DetailedPeerCertificate, TLSSocket } from 'node:tls'
 import { ConfigError } from '../errors.js'
 import { validityProblem } from '../pem.js'
 import { InvalidCredential } from './authenticator.js'
+import { readCertificate, usageProblem, type CertificateFields, type Subject } from './certificate.js'
 import { serialNumber, type RevocationList } from './crl.js'
+import { InvalidDER } from './der.js'
 
 /** Certificates from the client's own to the authority that is trusted. Longer chains are refused. */
 const MAX_CHAIN = 10
@@ -11,7 +13,7 @@ const MAX_CHAIN = 10
 /** A client certificate that leads to a trusted authority. */
 export interface VerifiedCertificate {
   readonly leaf: X509Certificate
-  readonly subject: { readonly CN?: string | string[]; readonly O?: string | string[] }
+  readonly subject: Subject
 }
 
 interface Verified extends VerifiedCertificate {
@@ -60,28 +62,65 @@ export function checkRevocationLists(
   )
 }
 
+/** What a client showed when its connection was made. */
+interface Shown {
+  /** The client's own first. */
+  readonly certificates: readonly X509Certificate[]
+  /** Why the TLS layer does not trust it; undefined where it does. */
+  readonly problem: string | undefined
+}
+
+/**
+ * The certificates that clients showed, by connection. Each is taken once, so that whatever is said of a connection later
+ * is about the certificate whose key the client has proven to have, and that the TLS layer has verified: a connection's
+ * own answer would be of its last handshake, and its verdict of the first.
+ */
+export class ShownCertificates {
+  readonly #shown = new WeakMap<TLSSocket, Shown | 'none'>()
+
+  /** Undefined where the client showed none. */
+  of(socket: TLSSocket): Shown | undefined {
+    let shown = this.#shown.get(socket)
+    if (shown === undefined) this.#shown.set(socket, (shown = readShown(socket)))
+    return shown === 'none' ? undefined : shown
+  }
+}
+
+function readShown(socket: TLSSocket): Shown | 'none' {
+  const certificate = socket.getPeerCertificate(true)
+  // Node.js answers an empty object where the client sent none.
+  if (certificate?.raw === undefined) return 'none'
+  return {
+    certificates: sentCertificates(certificate),
+    problem: socket.authorized ? undefined : String(socket.authorizationError ?? 'not trusted'),
+  }
+}
+
 /**
  * Verifies client certificates against the authorities of one flag. The TLS layer has verified each against those of all
- * flags together (validity, usage for clients, constraints); which of them a certificate leads to is found out here, by
- * the signatures, because the order and the names of what a client sends along prove nothing.
+ * flags together (validity, constraints of names); which of them a certificate leads to is found out here, by the
+ * signatures, because the order and the names of what a client sends along prove nothing, and that this chain makes it a
+ * client's.
  */
 export class ClientCertificates {
-  private readonly verified = new WeakMap<
-    TLSSocket,
-    { generation: number; result: Verified | Error | undefined }
-  >()
-  private generation = 0
+  readonly #verified = new WeakMap<TLSSocket, { generation: number; result: Verified | Error | undefined }>()
+  #generation = 0
+
+  #bundle: AuthorityBundle
+  readonly #shown: ShownCertificates
+  readonly #now: () => number
 
   /** @param now milliseconds since the epoch */
-  constructor(
-    private bundle: AuthorityBundle,
-    private readonly now: () => number,
-  ) {}
+  constructor(bundle: AuthorityBundle, shown: ShownCertificates, now: () => number) {
+    this.#bundle = bundle
+    this.#shown = shown
+    this.#now = now
+  }
 
   /** Takes these instead; connections that are open are verified again. */
   replace(bundle: AuthorityBundle): void {
-    this.bundle = bundle
-    this.generation++
+    this.#bundle = bundle
+    this.#generation++
   }
 
   /**
@@ -90,16 +129,16 @@ export class ClientCertificates {
    * @throws InvalidCredential where it leads to none of the authorities, is not valid now or is revoked
    */
   verify(socket: TLSSocket): VerifiedCertificate | undefined {
-    let known = this.verified.get(socket)
-    if (known === undefined || known.generation !== this.generation) {
-      known = { generation: this.generation, result: this.read(socket) }
-      this.verified.set(socket, known)
+    let known = this.#verified.get(socket)
+    if (known === undefined || known.generation !== this.#generation) {
+      known = { generation: this.#generation, result: this.#read(socket) }
+      this.#verified.set(socket, known)
     }
     const { result } = known
     if (result === undefined) return undefined
     if (result instanceof Error) throw result
     // A connection can outlive its certificate and the list that it was found in order by.
-    const now = this.now()
+    const now = this.#now()
     if (now < result.notBefore) throw new InvalidCredential('client certificate: not yet valid')
     if (now > result.notAfter) throw new InvalidCredential('client certificate: expired')
     // As with OpenSSL, a list that has run out says nothing, so nothing that it was for is accepted.
@@ -109,20 +148,27 @@ export class ClientCertificates {
     return result
   }
 
-  private read(socket: TLSSocket): Verified | Error | undefined {
-    const certificate = socket.getPeerCertificate(true)
-    // Node.js answers an empty object where the client sent none.
-    if (certificate?.raw === undefined) return undefined
-    if (!socket.authorized) {
-      return new InvalidCredential(
-        `client certificate: ${String(socket.authorizationError ?? 'not trusted')}`,
-      )
+  #read(socket: TLSSocket): Verified | Error | undefined {
+    const shown = this.#shown.of(socket)
+    if (shown === undefined) return undefined
+    if (shown.problem !== undefined) return new InvalidCredential(`client certificate: ${shown.problem}`)
+    try {
+      return this.#verifyChain(shown.certificates)
+    } catch (err) {
+      if (err instanceof InvalidDER) return new InvalidCredential(`client certificate: ${err.message}`)
+      throw err
     }
-    const [leaf, ...sent] = sentCertificates(certificate)
-    const { authorities, revocations } = this.bundle
-    const chain = findChain(leaf as X509Certificate, sent, authorities, this.now())
+  }
+
+  /** @throws InvalidDER */
+  #verifyChain([leaf, ...sent]: readonly X509Certificate[]): Verified | Error {
+    const { authorities, revocations } = this.#bundle
+    const chain = findChain(leaf as X509Certificate, sent, authorities, this.#now())
     if (chain === undefined)
       return new InvalidCredential('client certificate: leads to none of the authorities')
+    const fields = chain.toAuthority.map((one) => readCertificate(one.raw))
+    const problem = usageProblem(fields)
+    if (problem !== undefined) return new InvalidCredential(`client certificate: ${problem}`)
 
     const lists: (readonly RevocationList[])[] = []
     const issued = [...chain.toAuthority, ...chain.beyond]
@@ -136,7 +182,7 @@ export class ClientCertificates {
     }
     return {
       leaf: leaf as X509Certificate,
-      subject: certificate.subject as unknown as Verified['subject'],
+      subject: (fields[0] as CertificateFields).subject,
       notBefore: Math.max(...chain.toAuthority.map((one) => Date.parse(one.validFrom))),
       notAfter: Math.min(...chain.toAuthority.map((one) => Date.parse(one.validTo))),
       revocations: lists,

@@ -3,10 +3,18 @@ export const TAG = {
   boolean: 0x01,
   integer: 0x02,
   bitString: 0x03,
+  octetString: 0x04,
   objectIdentifier: 0x06,
+  utf8String: 0x0c,
+  numericString: 0x12,
+  printableString: 0x13,
+  t61String: 0x14,
+  ia5String: 0x16,
   utcTime: 0x17,
   generalizedTime: 0x18,
+  bmpString: 0x1e,
   sequence: 0x30,
+  set: 0x31,
 } as const
 
 /** One encoded value. */
@@ -28,22 +36,27 @@ export class InvalidDER extends Error {
  * @throws InvalidDER from each method
  */
 export class DERReader {
-  private offset = 0
+  #offset = 0
 
-  constructor(private readonly bytes: Buffer) {}
+  readonly #bytes: Buffer
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes
+  }
 
   get done(): boolean {
-    return this.offset >= this.bytes.length
+    return this.#offset >= this.#bytes.length
   }
 
   /** The tag of the next value; undefined at the end. */
   get tag(): number | undefined {
-    return this.bytes[this.offset]
+    return this.#bytes[this.#offset]
   }
 
   /** @param tag what it must have */
   read(tag?: number): Element {
-    const { bytes, offset: start } = this
+    const bytes = this.#bytes
+    const start = this.#offset
     const found = bytes[start]
     const first = bytes[start + 1]
     if (found === undefined || first === undefined) throw new InvalidDER('ends too early')
@@ -62,7 +75,7 @@ export class DERReader {
     }
     const end = begin + length
     if (end > bytes.length) throw new InvalidDER('ends too early')
-    this.offset = end
+    this.#offset = end
     return { tag: found, raw: bytes.subarray(start, end), content: bytes.subarray(begin, end) }
   }
 

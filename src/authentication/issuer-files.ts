@@ -28,6 +28,13 @@ const KEY_FLAG = '--service-account-key-file'
 const CONFIG_FLAG = '--authentication-config'
 const OIDC_CA_FLAG = '--oidc-ca-file'
 
+interface IssuerDependencies {
+  /** Says whether the apiserver knows a token. */
+  readonly reviews: TokenAuthenticator
+  readonly log: Logger
+  readonly now: () => number
+}
+
 /** Whose JSON Web Tokens are verified here: service accounts, and OpenID Connect by flags or by file. */
 export class IssuerFiles {
   readonly authenticator: IssuersAuthenticator
@@ -36,35 +43,32 @@ export class IssuerFiles {
   anonymous: AnonymousRule = true
   /** Is told when a reload changes it. */
   onAnonymous: (rule: AnonymousRule) => void = () => {}
-  private readonly serviceAccounts: ReadonlyMap<string, IssuerVerifier>
+  readonly #serviceAccounts: ReadonlyMap<string, IssuerVerifier>
+
+  readonly #options: AuthenticationOptions
+  readonly #deps: IssuerDependencies
 
   /** @throws ConfigError */
-  constructor(
-    private readonly options: AuthenticationOptions,
-    private readonly deps: {
-      /** Says whether the apiserver knows a token. */
-      readonly reviews: TokenAuthenticator
-      readonly log: Logger
-      readonly now: () => number
-    },
-  ) {
-    this.serviceAccounts = this.newServiceAccounts()
-    const { issuers, anonymous } = this.readOIDC()
+  constructor(options: AuthenticationOptions, deps: IssuerDependencies) {
+    this.#options = options
+    this.#deps = deps
+    this.#serviceAccounts = this.#newServiceAccounts()
+    const { issuers, anonymous } = this.#readOIDC()
     this.anonymous = anonymous
-    this.authenticator = new IssuersAuthenticator(this.newVerifiers(issuers))
+    this.authenticator = new IssuersAuthenticator(this.#newVerifiers(issuers))
     const { configFile, oidc } = options
     const file = configFile ?? oidc?.caFile
     if (file === undefined) return
     const name = configFile === undefined ? 'oidc-ca-file' : 'authentication-config'
-    this.reloadables.push({ name, files: () => [file], reload: () => this.reloadOIDC() })
+    this.reloadables.push({ name, files: () => [file], reload: () => this.#reloadOIDC() })
   }
 
   close(): void {
     this.authenticator.close()
   }
 
-  private newServiceAccounts(): Map<string, IssuerVerifier> {
-    const { keyFiles, issuers, audiences, lookup } = this.options.serviceAccounts
+  #newServiceAccounts(): Map<string, IssuerVerifier> {
+    const { keyFiles, issuers, audiences, lookup } = this.#options.serviceAccounts
     const verifiers = new Map<string, IssuerVerifier>()
     if (keyFiles.length === 0) return verifiers
     const read = () =>
@@ -72,7 +76,7 @@ export class IssuerFiles {
         parseServiceAccountKeys(readConfigFile(file, KEY_FLAG), `${KEY_FLAG}: ${file}`),
       )
     const keys = new ServiceAccountKeys(read())
-    const { now, reviews } = this.deps
+    const { now, reviews } = this.#deps
     const verifier = (kind: TokenKind): IssuerVerifier => {
       const signed = new ServiceAccountVerifier(kind, keys, audiences, now)
       return lookup ? new ServiceAccountLookup(signed, reviews) : signed
@@ -88,8 +92,8 @@ export class IssuerFiles {
   }
 
   /** Everything is read and checked before anything is made, so that a failure leaves nothing behind. */
-  private readOIDC(): { issuers: readonly OIDCIssuer[]; anonymous: AnonymousRule } {
-    const { configFile, oidc, anonymousAuth, serviceAccounts } = this.options
+  #readOIDC(): { issuers: readonly OIDCIssuer[]; anonymous: AnonymousRule } {
+    const { configFile, oidc, anonymousAuth, serviceAccounts } = this.#options
     if (configFile === undefined) {
       return { issuers: oidc === undefined ? [] : [withCA(oidc)], anonymous: anonymousAuth ?? true }
     }
@@ -107,16 +111,16 @@ export class IssuerFiles {
     return { issuers: config.issuers, anonymous: config.anonymous ?? anonymousAuth ?? true }
   }
 
-  private reloadOIDC(): void {
-    const { issuers, anonymous } = this.readOIDC()
-    this.authenticator.replace(this.newVerifiers(issuers))
+  #reloadOIDC(): void {
+    const { issuers, anonymous } = this.#readOIDC()
+    this.authenticator.replace(this.#newVerifiers(issuers))
     this.anonymous = anonymous
     this.onAnonymous(anonymous)
   }
 
-  private newVerifiers(issuers: readonly OIDCIssuer[]): Map<string, IssuerVerifier> {
-    const { log, now } = this.deps
-    const verifiers = new Map(this.serviceAccounts)
+  #newVerifiers(issuers: readonly OIDCIssuer[]): Map<string, IssuerVerifier> {
+    const { log, now } = this.#deps
+    const verifiers = new Map(this.#serviceAccounts)
     for (const { issuerURL, discoveryURL, ca, egressSelectorType, rules } of issuers) {
       if (egressSelectorType !== undefined) {
         log.warn(

@@ -23,23 +23,27 @@ const GOOGLE = 'https://accounts.google.com'
  * with one issuer each.
  */
 export class IssuersAuthenticator implements TokenAuthenticator {
+  #issuers: ReadonlyMap<string, IssuerVerifier>
+
   /** @param issuers by `iss`; closed by this authenticator */
-  constructor(private issuers: ReadonlyMap<string, IssuerVerifier>) {}
+  constructor(issuers: ReadonlyMap<string, IssuerVerifier>) {
+    this.#issuers = issuers
+  }
 
   authenticateToken(token: string): Promise<UserInfo | undefined> {
-    if (this.issuers.size === 0) return Promise.resolve(undefined)
+    if (this.#issuers.size === 0) return Promise.resolve(undefined)
     const unverified = readUnverified(token)
     const iss = unverified?.claims['iss']
     if (unverified === undefined || typeof iss !== 'string') return Promise.resolve(undefined)
     // Google's tokens may name it without the scheme (OpenID Connect Core 1.0 section 15.6.2).
-    const issuer = this.issuers.get(iss === 'accounts.google.com' ? GOOGLE : iss)
+    const issuer = this.#issuers.get(iss === 'accounts.google.com' ? GOOGLE : iss)
     return issuer === undefined ? Promise.resolve(undefined) : issuer.verify(token, unverified)
   }
 
   /** Takes these instead. Tokens that are being verified still are by the old ones. */
   replace(issuers: ReadonlyMap<string, IssuerVerifier>): void {
-    const old = this.issuers
-    this.issuers = issuers
+    const old = this.#issuers
+    this.#issuers = issuers
     const kept = new Set(issuers.values())
     for (const issuer of old.values()) if (!kept.has(issuer)) issuer.close?.()
   }

@@ -73,7 +73,7 @@ export function newAuthentication(
   }
   if (certificates.clients !== undefined) {
     const credentialID = options.clientCertificateCredentialID
-    authenticators.push(new X509Authenticator(certificates.clients, { credentialID }))
+    authenticators.push(new X509Authenticator(certificates.clients, credentialID))
   }
 
   const reviews = tokenReviews(options, deps)
@@ -112,7 +112,7 @@ class LocalTokens {
         )
       const tokenFile = new TokenFileAuthenticator(read())
       all.push(tokenFile)
-      this.watch({
+      this.#watch({
         name: 'token-auth-file',
         files: () => [tokenAuthFile],
         reload: () => tokenFile.replace(read()),
@@ -120,7 +120,7 @@ class LocalTokens {
     }
     this.issuers = new IssuerFiles(options, { reviews, log, now })
     all.push(this.issuers.authenticator)
-    for (const part of this.issuers.reloadables) this.watch(part)
+    for (const part of this.issuers.reloadables) this.#watch(part)
     this.authenticator = new TokenCache(new TokenUnion(all), {
       successTTL: LOCAL_SUCCESS_TTL,
       failureTTL: LOCAL_FAILURE_TTL,
@@ -130,7 +130,7 @@ class LocalTokens {
   }
 
   /** What was remembered goes with the file that it came from. */
-  private watch(part: Reloadable): void {
+  #watch(part: Reloadable): void {
     this.reloadables.push({
       name: part.name,
       files: () => part.files(),

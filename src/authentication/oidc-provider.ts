@@ -34,16 +34,19 @@ const MAX_DOCUMENT = 1 << 20
  * does not.
  */
 export class OIDCProvider {
-  private readonly agent: Agent
-  private keys: LocalJWKSet | undefined
-  private fetchedAt = 0
-  private askAgainAt = 0
-  private asking: Promise<void> | undefined
-  private failure = 'the keys have not been asked for'
+  readonly #agent: Agent
+  #keys: LocalJWKSet | undefined
+  #fetchedAt = 0
+  #askAgainAt = 0
+  #asking: Promise<void> | undefined
+  #failure = 'the keys have not been asked for'
 
-  constructor(private readonly options: OIDCProviderOptions) {
+  readonly #options: OIDCProviderOptions
+
+  constructor(options: OIDCProviderOptions) {
+    this.#options = options
     const { ca } = options
-    this.agent = new Agent({
+    this.#agent = new Agent({
       connections: 1,
       connect: { ...(ca === undefined ? {} : { ca }), timeout: TIMEOUT },
       headersTimeout: TIMEOUT,
@@ -59,18 +62,18 @@ export class OIDCProvider {
    * @throws InvalidCredential, or AuthenticationUnavailable where there are no keys
    */
   async verify(token: string, algorithms: readonly string[]): Promise<Claims> {
-    const { now } = this.options
-    if (this.keys === undefined || now() - this.fetchedAt > KEYS_USED_FOR) await this.refresh()
-    else if (now() - this.fetchedAt > KEYS_FRESH_FOR) void this.refresh()
-    const { keys } = this
-    if (keys === undefined || now() - this.fetchedAt > KEYS_USED_FOR) {
-      throw new AuthenticationUnavailable(`OIDC issuer ${this.options.issuerURL}: ${this.failure}`)
+    const { now } = this.#options
+    if (this.#keys === undefined || now() - this.#fetchedAt > KEYS_USED_FOR) await this.#refresh()
+    else if (now() - this.#fetchedAt > KEYS_FRESH_FOR) void this.#refresh()
+    const keys = this.#keys
+    if (keys === undefined || now() - this.#fetchedAt > KEYS_USED_FOR) {
+      throw new AuthenticationUnavailable(`OIDC issuer ${this.#options.issuerURL}: ${this.#failure}`)
     }
     const claims = await verifyWith(keys, token, algorithms)
     if (claims !== undefined) return claims
     // The provider may have rotated its keys.
-    await this.refresh()
-    const renewed = this.keys === keys ? undefined : await verifyWith(this.keys, token, algorithms)
+    await this.#refresh()
+    const renewed = this.#keys === keys ? undefined : await verifyWith(this.#keys, token, algorithms)
     if (renewed === undefined)
       throw new InvalidCredential('OIDC: the signature of the token is of no key of its issuer')
     return renewed
@@ -78,34 +81,34 @@ export class OIDCProvider {
 
   /** Begins to ask for the keys, so that the first token need not wait. */
   start(): void {
-    void this.refresh()
+    void this.#refresh()
   }
 
   close(): void {
-    this.askAgainAt = Number.MAX_SAFE_INTEGER
-    void this.agent.destroy()
+    this.#askAgainAt = Number.MAX_SAFE_INTEGER
+    void this.#agent.destroy()
   }
 
   /** Asks for the keys unless that was done a moment ago. Failures are remembered, not thrown. */
-  private refresh(): Promise<void> {
-    const { log, now, issuerURL } = this.options
-    if (this.asking !== undefined) return this.asking
-    if (now() < this.askAgainAt) return Promise.resolve()
-    this.askAgainAt = now() + COOLDOWN
-    this.asking = this.fetchKeys()
+  #refresh(): Promise<void> {
+    const { log, now, issuerURL } = this.#options
+    if (this.#asking !== undefined) return this.#asking
+    if (now() < this.#askAgainAt) return Promise.resolve()
+    this.#askAgainAt = now() + COOLDOWN
+    this.#asking = this.#fetchKeys()
       .catch((err: unknown) => {
-        if (this.askAgainAt === Number.MAX_SAFE_INTEGER) return
-        this.failure = describe(err)
-        log.error({ issuer: issuerURL, reason: this.failure }, 'cannot get the keys of the OIDC issuer')
+        if (this.#askAgainAt === Number.MAX_SAFE_INTEGER) return
+        this.#failure = describe(err)
+        log.error({ issuer: issuerURL, reason: this.#failure }, 'cannot get the keys of the OIDC issuer')
       })
-      .finally(() => (this.asking = undefined))
-    return this.asking
+      .finally(() => (this.#asking = undefined))
+    return this.#asking
   }
 
-  private async fetchKeys(): Promise<void> {
-    const { issuerURL, discoveryURL, now } = this.options
+  async #fetchKeys(): Promise<void> {
+    const { issuerURL, discoveryURL, now } = this.#options
     const wellKnown = `${issuerURL.replace(/\/$/, '')}/.well-known/openid-configuration`
-    const discovery = await this.getJSON(discoveryURL ?? wellKnown)
+    const discovery = await this.#getJSON(discoveryURL ?? wellKnown)
     const { issuer, jwks_uri: keysURL } = discovery
     if (issuer !== issuerURL) {
       const found = typeof issuer === 'string' ? shownURL(issuer) : 'none'
@@ -114,15 +117,15 @@ export class OIDCProvider {
     if (typeof keysURL !== 'string' || !keysURL.startsWith('https://')) {
       throw new Error('the discovery document has no jwks_uri with https')
     }
-    const { keys } = await this.getJSON(keysURL)
+    const { keys } = await this.#getJSON(keysURL)
     if (!isList(keys)) throw new Error(`${keysURL}: is no JSON Web Key Set`)
-    this.keys = createLocalJWKSet({ keys: keys.filter(isSigningKey) })
-    this.fetchedAt = now()
+    this.#keys = createLocalJWKSet({ keys: keys.filter(isSigningKey) })
+    this.#fetchedAt = now()
   }
 
-  private async getJSON(url: string): Promise<Claims> {
+  async #getJSON(url: string): Promise<Claims> {
     const { statusCode, body } = await request(url, {
-      dispatcher: this.agent,
+      dispatcher: this.#agent,
       headers: { accept: 'application/json', 'user-agent': 'kube-audit-proxy' },
       signal: AbortSignal.timeout(TIMEOUT),
     })

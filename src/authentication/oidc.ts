@@ -2,6 +2,7 @@ import type { Program } from '../cel/program.js'
 import type { InputObject } from '../cel/values.js'
 import type { UserInfo } from '../request/user-info.js'
 import { InvalidCredential } from './authenticator.js'
+import { CREDENTIAL_ID, tokenCredentialID } from './credential-id.js'
 import {
   checkClaims,
   checkUser,
@@ -48,15 +49,19 @@ const LEEWAY = { expiry: 0, notBefore: 60 }
 
 /** ID tokens of an OpenID Connect provider (k8s.io/apiserver/plugin/pkg/authenticator/token/oidc). */
 export class OIDCVerifier implements IssuerVerifier {
+  readonly #provider: OIDCProvider
+  readonly #rules: OIDCRules
+  readonly #now: () => number
+
   /** @param now milliseconds since the epoch */
-  constructor(
-    private readonly provider: OIDCProvider,
-    private readonly rules: OIDCRules,
-    private readonly now: () => number,
-  ) {}
+  constructor(provider: OIDCProvider, rules: OIDCRules, now: () => number) {
+    this.#provider = provider
+    this.#rules = rules
+    this.#now = now
+  }
 
   async verify(token: string, unverified: UnverifiedToken): Promise<UserInfo> {
-    const { rules } = this
+    const rules = this.#rules
     checkType(unverified.header, ['jwt', 'at+jwt'])
     if (!rules.signingAlgorithms.includes(String(unverified.header['alg']))) {
       throw new InvalidCredential(
@@ -64,20 +69,20 @@ export class OIDCVerifier implements IssuerVerifier {
       )
     }
     // Before the signature, so that the provider is not asked for the keys of tokens that are no good anyway.
-    this.checkClaims(unverified.claims)
-    const claims = await this.provider.verify(token, rules.signingAlgorithms)
-    this.checkClaims(claims)
+    this.#checkClaims(unverified.claims)
+    const claims = await this.#provider.verify(token, rules.signingAlgorithms)
+    this.#checkClaims(claims)
     return userOf(claims, rules)
   }
 
   close(): void {
-    this.provider.close()
+    this.#provider.close()
   }
 
-  private checkClaims(claims: Claims): void {
-    checkTimes(claims, this.now(), LEEWAY)
+  #checkClaims(claims: Claims): void {
+    checkTimes(claims, this.#now(), LEEWAY)
     const audiences = audiencesOf(claims)
-    if (!audiences.some((audience) => this.rules.audiences.includes(audience))) {
+    if (!audiences.some((audience) => this.#rules.audiences.includes(audience))) {
       throw new InvalidCredential('OIDC: the token is for another audience (aud)')
     }
   }
@@ -93,10 +98,14 @@ export function userOf(claims: Claims, rules: OIDCRules): UserInfo {
   const username = usernameOf(claims, input, rules.username)
   const groups = rules.groups === undefined ? undefined : groupsOf(claims, input, rules.groups)
   const uid = rules.uid === undefined ? '' : uidOf(claims, input, rules.uid)
-  const extra = rules.extra.flatMap(({ key, program }) => {
+  const mapped = rules.extra.flatMap(({ key, program }) => {
     const values = evaluateTexts(program, input, `the extra ${key}`)
     return values.length === 0 ? [] : [[key, values] as const]
   })
+  const credentialID = tokenCredentialID(claim(claims, 'jti'))
+  const own: readonly (readonly [string, string[]])[] =
+    credentialID === undefined ? [] : [[CREDENTIAL_ID, [credentialID]]]
+  const extra = [...own, ...mapped]
   for (const [required, value] of Object.entries(rules.requiredClaims)) {
     if (textOf(claims, required, 'the required one') !== value) {
       throw new InvalidCredential(`OIDC: the claim ${required} is not the required one`)

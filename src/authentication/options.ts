@@ -22,6 +22,7 @@ export interface AuthenticationOptions {
   readonly anonymousAuth: boolean | undefined
   readonly clientCAFile: string | undefined
   readonly clientCACRLFiles: readonly string[]
+  /** Whether the users of client certificates have the extra that names the certificate. */
   readonly clientCertificateCredentialID: boolean
   readonly requestHeader: RequestHeaderOptions
   /** --enable-bootstrap-token-auth */
@@ -87,9 +88,9 @@ const OWN_FLAGS = [
   {
     name: 'client-certificate-credential-id',
     type: 'bool',
-    default: false,
+    default: true,
     group: GROUP,
-    help: 'Report client certificates in the extra authentication.kubernetes.io/credential-id of their users, as kube-apiserver does since 1.32. It goes upstream as well.',
+    help: 'Name client certificates in the extra authentication.kubernetes.io/credential-id of their users, as kube-apiserver does since 1.32. It goes upstream as well. Turn it off in front of an older one whose own log is to be matched, or where the proxy must not impersonate that extra.',
   },
   {
     name: 'enable-bootstrap-token-auth',
@@ -127,7 +128,6 @@ export function readAuthenticationOptions(settings: Settings): AuthenticationOpt
   const oidc = readOIDCOptions(settings)
   const configFile = values.text('authentication-config')
   if (requestHeader.clientCAFile === undefined) values.needs('client-ca-crl-file', 'client-ca-file')
-  values.needs('client-certificate-credential-id', 'client-ca-file')
   if (oidc !== undefined && configFile !== undefined)
     throw new ConfigError(
       `${values.where('authentication-config')} is set, expected no --oidc-issuer-url then`,

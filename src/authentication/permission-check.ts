@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { AuthenticationOptions } from './options.js'
 import { errorMessage } from '../errors.js'
+import { CREDENTIAL_ID } from './credential-id.js'
 import type { ReviewClient } from '../cluster/reviews.js'
 import { mayI, type Access } from '../cluster/self-access.js'
 
@@ -78,8 +79,9 @@ function needs({ options, impersonates, own, reviews }: PermissionCheck): Need[]
     access: { verb: 'create', group: 'authorization.k8s.io', resource: 'subjectaccessreviews' },
     otherwise: 'users of client certificates who impersonate get 503',
   })
-  for (const [who, things] of Object.entries(impersonated(options, fromFrontProxies))) {
+  for (const [who, things] of Object.entries(IMPERSONATED)) {
     for (const [group, resource, subresource] of things) {
+      if (subresource === CREDENTIAL_ID && !options.clientCertificateCredentialID) continue
       const access = {
         verb: 'impersonate',
         group,
@@ -94,29 +96,15 @@ function needs({ options, impersonates, own, reviews }: PermissionCheck): Need[]
 
 type Impersonated = readonly [group: string, resource: string, subresource?: string]
 
+const AUTHENTICATION = 'authentication.k8s.io'
+const extra = (key: string): Impersonated => [AUTHENTICATION, 'userextras', key]
+const original = (part: string): Impersonated => extra(`kube-audit-proxy.io/original-${part}`)
+
 /** What the proxy impersonates (identity.ts impersonationIdentity), by those who need it. */
-function impersonated(
-  options: AuthenticationOptions,
-  fromFrontProxies: boolean,
-): Record<string, readonly Impersonated[]> {
-  const group = 'authentication.k8s.io'
-  const extra = (key: string): Impersonated => [group, 'userextras', key]
-  const original = (part: string): Impersonated => extra(`kube-audit-proxy.io/original-${part}`)
-  const uids: Impersonated = [group, 'uids']
-  return {
-    'users of client certificates': [
-      ['', 'users'],
-      ['', 'groups'],
-      ...(options.clientCertificateCredentialID ? [extra('authentication.kubernetes.io/credential-id')] : []),
-    ],
-    'users of client certificates who impersonate': [original('user'), original('groups')],
-    'users of client certificates who impersonate a service account': [['', 'serviceaccounts']],
-    // A certificate has no uid, but a front proxy may name one.
-    ...(fromFrontProxies
-      ? {
-          'users with a uid, or who impersonate one,': [uids],
-          'users with a uid who impersonate': [original('uid')],
-        }
-      : { 'users of client certificates who impersonate a uid': [uids] }),
-  }
+const IMPERSONATED: Readonly<Record<string, readonly Impersonated[]>> = {
+  'users of client certificates': [['', 'users'], ['', 'groups'], extra(CREDENTIAL_ID)],
+  'users of client certificates who impersonate': [original('user'), original('groups')],
+  'users of client certificates who impersonate a service account': [['', 'serviceaccounts']],
+  'users with a uid, or who impersonate one,': [[AUTHENTICATION, 'uids']],
+  'users with a uid who impersonate': [original('uid')],
 }

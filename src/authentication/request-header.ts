@@ -1,13 +1,12 @@
 import { utf8FromBytes } from '../request/escape.js'
 import type { IdentityHeaderNames } from '../request/identity-headers.js'
-import type { Authenticator, Credentials } from './authenticator.js'
+import type { Authenticator, PresentedCredentials } from './authenticator.js'
 import type { Authenticated } from '../request/authenticated.js'
 import { InvalidCredential } from './authenticator.js'
 import type { ClientCertificates } from './client-certificate.js'
 import { unescapeExtraKey } from '../request/extra-key.js'
 import { withAuthenticatedGroup } from './groups.js'
 import type { UserInfo } from '../request/user-info.js'
-import { commonName } from './x509.js'
 
 /**
  * Identities that a trusted proxy in front of this one asserts: its client certificate leads to
@@ -15,25 +14,33 @@ import { commonName } from './x509.js'
  * (k8s.io/apiserver/pkg/authentication/request/headerrequest, behind x509.NewDynamicCAVerifier).
  */
 export class RequestHeaderAuthenticator implements Authenticator {
+  readonly #certificates: ClientCertificates
+  readonly #allowedNames: readonly string[]
+  readonly #headers: IdentityHeaderNames
+
   /**
    * @param certificates those of --requestheader-client-ca-file
    * @param allowedNames common names of the proxies; empty: all
    */
   constructor(
-    private readonly certificates: ClientCertificates,
-    private readonly allowedNames: readonly string[],
-    private readonly headers: IdentityHeaderNames,
-  ) {}
+    certificates: ClientCertificates,
+    allowedNames: readonly string[],
+    headers: IdentityHeaderNames,
+  ) {
+    this.#certificates = certificates
+    this.#allowedNames = allowedNames
+    this.#headers = headers
+  }
 
-  authenticate({ socket, headers }: Credentials): Authenticated | undefined {
-    const certificate = this.certificates.verify(socket)
+  authenticate({ socket, headers }: PresentedCredentials): Authenticated | undefined {
+    const certificate = this.#certificates.verify(socket)
     if (certificate === undefined) return undefined
-    if (this.allowedNames.length > 0 && !this.allowedNames.includes(commonName(certificate.subject))) {
+    if (this.#allowedNames.length > 0 && !this.#allowedNames.includes(certificate.subject.commonName)) {
       throw new InvalidCredential(
         'front proxy: the name in its certificate is not one of --requestheader-allowed-names',
       )
     }
-    const user = readUser(headers.remoteHeaders, this.headers)
+    const user = readUser(headers.remoteHeaders, this.#headers)
     return user === undefined ? undefined : { user: withAuthenticatedGroup(user), passage: 'asserted' }
   }
 }

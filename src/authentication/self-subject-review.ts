@@ -13,8 +13,12 @@ const PATH = '/apis/authentication.k8s.io/v1/selfsubjectreviews'
  * whoami`; Kubernetes 1.28). Every authenticated user may ask that (system:basic-user).
  */
 export class SelfSubjectReviewAuthenticator implements TokenAuthenticator {
+  readonly #bare: () => UpstreamConnections
+
   /** @param bare connections that carry no credentials of the proxy's */
-  constructor(private readonly bare: () => UpstreamConnections) {}
+  constructor(bare: () => UpstreamConnections) {
+    this.#bare = bare
+  }
 
   async authenticateToken(token: string): Promise<UserInfo | undefined> {
     // A token is one word; what is none must not become a header.
@@ -22,7 +26,7 @@ export class SelfSubjectReviewAuthenticator implements TokenAuthenticator {
     let answer: unknown
     try {
       answer = await createReview(
-        { connections: this.bare(), authorization: () => Promise.resolve(`Bearer ${token}`) },
+        { connections: this.#bare(), authorization: () => Promise.resolve(`Bearer ${token}`) },
         PATH,
         { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' },
       )
@@ -41,29 +45,39 @@ const REFUSED_FOR = 60_000
 
 /** TokenReviews, and SelfSubjectReviews for as long as the proxy may not create TokenReviews. */
 export class ReviewFallback implements TokenAuthenticator {
-  private refusedUntil = 0
+  #refusedUntil = 0
+
+  readonly #tokenReview: TokenAuthenticator
+  readonly #selfSubjectReview: TokenAuthenticator
+  readonly #now: () => number
+  readonly #onRefused: (reason: string) => void
 
   /**
    * @param now milliseconds since the epoch
    * @param onRefused is told each time that the way is changed
    */
   constructor(
-    private readonly tokenReview: TokenAuthenticator,
-    private readonly selfSubjectReview: TokenAuthenticator,
-    private readonly now: () => number,
-    private readonly onRefused: (reason: string) => void,
-  ) {}
+    tokenReview: TokenAuthenticator,
+    selfSubjectReview: TokenAuthenticator,
+    now: () => number,
+    onRefused: (reason: string) => void,
+  ) {
+    this.#tokenReview = tokenReview
+    this.#selfSubjectReview = selfSubjectReview
+    this.#now = now
+    this.#onRefused = onRefused
+  }
 
   async authenticateToken(token: string): Promise<UserInfo | undefined> {
-    if (this.now() >= this.refusedUntil) {
+    if (this.#now() >= this.#refusedUntil) {
       try {
-        return await this.tokenReview.authenticateToken(token)
+        return await this.#tokenReview.authenticateToken(token)
       } catch (err) {
         if (!(err instanceof TokenReviewRefused)) throw err
-        if (this.now() >= this.refusedUntil) this.onRefused(err.message)
-        this.refusedUntil = this.now() + REFUSED_FOR
+        if (this.#now() >= this.#refusedUntil) this.#onRefused(err.message)
+        this.#refusedUntil = this.#now() + REFUSED_FOR
       }
     }
-    return this.selfSubjectReview.authenticateToken(token)
+    return this.#selfSubjectReview.authenticateToken(token)
   }
 }

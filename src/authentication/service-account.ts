@@ -2,6 +2,7 @@ import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
 import { errors } from 'jose'
 import { ConfigError } from '../errors.js'
 import { InvalidCredential } from './authenticator.js'
+import { CREDENTIAL_ID, tokenCredentialID } from './credential-id.js'
 import type { IssuerVerifier } from './issuers.js'
 import {
   audiencesOf,
@@ -75,16 +76,20 @@ export function parseServiceAccountKeys(pem: string, where: string): ServiceAcco
 
 /** The keys of all issuers of service account tokens, which a reload can replace. */
 export class ServiceAccountKeys {
-  constructor(private keys: readonly ServiceAccountKey[]) {}
+  #keys: readonly ServiceAccountKey[]
+
+  constructor(keys: readonly ServiceAccountKey[]) {
+    this.#keys = keys
+  }
 
   replace(keys: readonly ServiceAccountKey[]): void {
-    this.keys = keys
+    this.#keys = keys
   }
 
   /** Those that may have signed: the one that is named, or all where none has that name. */
   candidates(id: unknown): readonly ServiceAccountKey[] {
-    const named = this.keys.filter((key) => key.id === id)
-    return named.length > 0 ? named : this.keys
+    const named = this.#keys.filter((key) => key.id === id)
+    return named.length > 0 ? named : this.#keys
   }
 }
 
@@ -98,21 +103,26 @@ export type TokenKind = (claims: Claims, now: number) => UserInfo
 
 /** Tokens of one kind, signed with one of the keys and meant for the apiserver. */
 export class ServiceAccountVerifier implements IssuerVerifier {
+  readonly #kind: TokenKind
+  readonly #keys: ServiceAccountKeys
+  readonly #audiences: readonly string[]
+  readonly #now: () => number
+
   /**
    * @param audiences of which a token must have one (--api-audiences)
    * @param now milliseconds since the epoch
    */
-  constructor(
-    private readonly kind: TokenKind,
-    private readonly keys: ServiceAccountKeys,
-    private readonly audiences: readonly string[],
-    private readonly now: () => number,
-  ) {}
+  constructor(kind: TokenKind, keys: ServiceAccountKeys, audiences: readonly string[], now: () => number) {
+    this.#kind = kind
+    this.#keys = keys
+    this.#audiences = audiences
+    this.#now = now
+  }
 
   async verify(token: string, unverified: UnverifiedToken): Promise<UserInfo> {
-    const claims = await verifyWithAny(token, unverified, this.keys)
-    checkAudience(claims, this.audiences)
-    return this.kind(claims, this.now())
+    const claims = await verifyWithAny(token, unverified, this.#keys)
+    checkAudience(claims, this.#audiences)
+    return this.#kind(claims, this.#now())
   }
 }
 
@@ -195,8 +205,8 @@ function boundExtra(claims: Claims, bound: Claims): Record<string, string[]> {
     extra['authentication.kubernetes.io/pod-name'] = [pod.name]
     extra['authentication.kubernetes.io/pod-uid'] = [pod.uid]
   }
-  const jti = text(claims, 'jti')
-  if (jti !== '') extra['authentication.kubernetes.io/credential-id'] = [`JTI=${jti}`]
+  const credentialID = tokenCredentialID(claim(claims, 'jti'))
+  if (credentialID !== undefined) extra[CREDENTIAL_ID] = [credentialID]
   const node = reference(bound, 'node')
   if (node.name !== '') {
     extra['authentication.kubernetes.io/node-name'] = [node.name]

@@ -19,53 +19,52 @@ export interface TokenCacheOptions {
  * own expiry, and a failure to answer is not remembered.
  */
 export class TokenCache implements TokenAuthenticator {
-  private readonly key = randomBytes(32)
-  private readonly entries = new Map<string, { user: UserInfo | undefined; until: number }>()
-  private asking = new Map<string, Promise<UserInfo | undefined>>()
+  readonly #key = randomBytes(32)
+  readonly #entries = new Map<string, { user: UserInfo | undefined; until: number }>()
+  #asking = new Map<string, Promise<UserInfo | undefined>>()
 
-  constructor(
-    private readonly delegate: TokenAuthenticator,
-    private readonly options: TokenCacheOptions,
-  ) {}
+  readonly #delegate: TokenAuthenticator
+  readonly #options: TokenCacheOptions
+
+  constructor(delegate: TokenAuthenticator, options: TokenCacheOptions) {
+    this.#delegate = delegate
+    this.#options = options
+  }
 
   authenticateToken(token: string): Promise<UserInfo | undefined> {
-    const digest = createHmac('sha256', this.key).update(token).digest('base64')
-    const hit = this.entries.get(digest)
+    const digest = createHmac('sha256', this.#key).update(token).digest('base64')
+    const hit = this.#entries.get(digest)
     if (hit !== undefined) {
-      this.entries.delete(digest)
-      if (hit.until > this.options.now()) {
-        this.entries.set(digest, hit)
+      this.#entries.delete(digest)
+      if (hit.until > this.#options.now()) {
+        this.#entries.set(digest, hit)
         return Promise.resolve(hit.user)
       }
     }
-    let answer = this.asking.get(digest)
+    let answer = this.#asking.get(digest)
     if (answer === undefined) {
-      answer = this.ask(token, digest, this.asking)
-      this.asking.set(digest, answer)
+      answer = this.#ask(token, digest, this.#asking)
+      this.#asking.set(digest, answer)
     }
     return answer
   }
 
   /** Forgets all answers, those that are still to come too: what the delegate knows has changed. */
   clear(): void {
-    this.entries.clear()
-    this.asking = new Map()
+    this.#entries.clear()
+    this.#asking = new Map()
   }
 
-  private async ask(
-    token: string,
-    digest: string,
-    asking: Map<string, unknown>,
-  ): Promise<UserInfo | undefined> {
+  async #ask(token: string, digest: string, asking: Map<string, unknown>): Promise<UserInfo | undefined> {
     try {
-      const user = await this.delegate.authenticateToken(token)
-      const { now, successTTL, failureTTL } = this.options
+      const user = await this.#delegate.authenticateToken(token)
+      const { now, successTTL, failureTTL } = this.#options
       const until = Math.min(now() + (user === undefined ? failureTTL : successTTL), tokenExpiry(token))
-      if (asking === this.asking && until > now()) {
-        this.entries.set(digest, { user, until })
-        if (this.entries.size > this.options.maxEntries) {
-          const oldest = this.entries.keys().next()
-          if (oldest.done !== true) this.entries.delete(oldest.value)
+      if (asking === this.#asking && until > now()) {
+        this.#entries.set(digest, { user, until })
+        if (this.#entries.size > this.#options.maxEntries) {
+          const oldest = this.#entries.keys().next()
+          if (oldest.done !== true) this.#entries.delete(oldest.value)
         }
       }
       return user

@@ -43,14 +43,18 @@ export function parseTokenFile(csv: string, where: string, warn: (message: strin
 
 /** Static tokens. Looking one up takes the same time whatever part of it is right, for only digests are compared. */
 export class TokenFileAuthenticator implements TokenAuthenticator {
-  constructor(private tokens: TokenTable) {}
+  #tokens: TokenTable
+
+  constructor(tokens: TokenTable) {
+    this.#tokens = tokens
+  }
 
   authenticateToken(token: string): Promise<UserInfo | undefined> {
-    return Promise.resolve(this.tokens.get(digest(token)))
+    return Promise.resolve(this.#tokens.get(digest(token)))
   }
 
   replace(tokens: TokenTable): void {
-    this.tokens = tokens
+    this.#tokens = tokens
   }
 }
 

@@ -16,12 +16,16 @@ export class TokenReviewRefused extends AuthenticationUnavailable {
  * own credentials.
  */
 export class TokenReviewAuthenticator implements TokenAuthenticator {
-  constructor(private readonly client: ReviewClient) {}
+  readonly #client: ReviewClient
+
+  constructor(client: ReviewClient) {
+    this.#client = client
+  }
 
   async authenticateToken(token: string): Promise<UserInfo | undefined> {
     let answer: unknown
     try {
-      answer = await createReview(this.client, PATH, {
+      answer = await createReview(this.#client, PATH, {
         apiVersion: 'authentication.k8s.io/v1',
         kind: 'TokenReview',
         spec: { token },

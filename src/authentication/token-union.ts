@@ -7,11 +7,15 @@ import type { UserInfo } from '../request/user-info.js'
  * (k8s.io/apiserver/pkg/authentication/token/union).
  */
 export class TokenUnion implements TokenAuthenticator {
-  constructor(private readonly authenticators: readonly TokenAuthenticator[]) {}
+  readonly #authenticators: readonly TokenAuthenticator[]
+
+  constructor(authenticators: readonly TokenAuthenticator[]) {
+    this.#authenticators = authenticators
+  }
 
   async authenticateToken(token: string): Promise<UserInfo | undefined> {
     let failure: Error | undefined
-    for (const authenticator of this.authenticators) {
+    for (const authenticator of this.#authenticators) {
       try {
         const user = await authenticator.authenticateToken(token)
         if (user !== undefined) return user

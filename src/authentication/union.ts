@@ -1,4 +1,5 @@
-import type { Authenticator, Credentials } from './authenticator.js'
+import type { Awaitable } from '../awaitable.js'
+import type { Authenticator, PresentedCredentials } from './authenticator.js'
 import type { Authenticated } from '../request/authenticated.js'
 import { AuthenticationUnavailable, InvalidCredential } from './authenticator.js'
 
@@ -8,27 +9,31 @@ import { AuthenticationUnavailable, InvalidCredential } from './authenticator.js
  * (k8s.io/apiserver/pkg/authentication/request/union, composed as pkg/kubeapiserver/authenticator/config.go does).
  */
 export class UnionAuthenticator implements Authenticator {
-  constructor(private readonly authenticators: readonly Authenticator[]) {}
+  readonly #authenticators: readonly Authenticator[]
+
+  constructor(authenticators: readonly Authenticator[]) {
+    this.#authenticators = authenticators
+  }
 
   /** A promise only where one of them has to ask somebody: most requests come over a connection that is known. */
-  authenticate(credentials: Credentials): Authenticated | undefined | Promise<Authenticated | undefined> {
-    return this.ask(credentials, 0, undefined)
+  authenticate(credentials: PresentedCredentials): Awaitable<Authenticated | undefined> {
+    return this.#ask(credentials, 0, undefined)
   }
 
   /** Asks the authenticators from the one at `next` on. */
-  private ask(
-    credentials: Credentials,
+  #ask(
+    credentials: PresentedCredentials,
     next: number,
     failure: Error | undefined,
-  ): Authenticated | undefined | Promise<Authenticated | undefined> {
+  ): Awaitable<Authenticated | undefined> {
     let worst = failure
-    for (let i = next; i < this.authenticators.length; i++) {
+    for (let i = next; i < this.#authenticators.length; i++) {
       try {
-        const found = this.authenticators[i]?.authenticate(credentials)
+        const found = this.#authenticators[i]?.authenticate(credentials)
         if (found instanceof Promise) {
           return found.then(
-            (user) => user ?? this.ask(credentials, i + 1, worst),
-            (err: unknown) => this.ask(credentials, i + 1, worse(worst, err)),
+            (user) => user ?? this.#ask(credentials, i + 1, worst),
+            (err: unknown) => this.#ask(credentials, i + 1, worse(worst, err)),
           )
         }
         if (found !== undefined) return found

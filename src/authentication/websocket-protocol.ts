@@ -1,6 +1,7 @@
 import { BEARER_PROTOCOL } from '../request/bearer-protocol.js'
 import type { ClientHeaders } from '../request/client-headers.js'
-import { InvalidCredential, type Authenticator, type Credentials } from './authenticator.js'
+import { trimSpace } from '../request/trim-space.js'
+import { InvalidCredential, type Authenticator, type PresentedCredentials } from './authenticator.js'
 import type { Authenticated } from '../request/authenticated.js'
 import type { TokenAuthenticator } from './bearer-token.js'
 import { withAuthenticatedGroup } from './groups.js'
@@ -12,18 +13,22 @@ const HEADER = 'sec-websocket-protocol'
  * (k8s.io/apiserver/pkg/authentication/request/websocket/protocol.go).
  */
 export class WebSocketProtocolAuthenticator implements Authenticator {
-  constructor(private readonly tokens: TokenAuthenticator) {}
+  readonly #tokens: TokenAuthenticator
 
-  authenticate({ headers, upgradeProtocol }: Credentials): Promise<Authenticated> | undefined {
-    if (upgradeProtocol?.toLowerCase() !== 'websocket') return undefined
-    const token = protocolToken(headers)
-    return token === undefined ? undefined : this.verify(token)
+  constructor(tokens: TokenAuthenticator) {
+    this.#tokens = tokens
   }
 
-  private async verify(token: string): Promise<Authenticated> {
-    const user = await this.tokens.authenticateToken(token)
+  authenticate({ headers, upgradeProtocol }: PresentedCredentials): Promise<Authenticated> | undefined {
+    if (upgradeProtocol?.toLowerCase() !== 'websocket') return undefined
+    const token = protocolToken(headers)
+    return token === undefined ? undefined : this.#verify(token)
+  }
+
+  async #verify(token: string): Promise<Authenticated> {
+    const user = await this.#tokens.authenticateToken(token)
     if (user === undefined) throw new InvalidCredential('invalid bearer token')
-    return { user: withAuthenticatedGroup(user), passage: 'forwarded' }
+    return { user: withAuthenticatedGroup(user), passage: 'forwarded', token: 'websocket-protocol' }
   }
 }
 
@@ -33,7 +38,7 @@ function protocolToken(headers: ClientHeaders): string | undefined {
   let others = 0
   for (const value of headers.values(HEADER)) {
     for (const part of value.split(',')) {
-      const protocol = part.trim()
+      const protocol = trimSpace(part)
       if (!protocol.startsWith(BEARER_PROTOCOL)) others++
       else if (encoded !== undefined) throw new InvalidCredential('more than one bearer token subprotocol')
       else encoded = protocol.slice(BEARER_PROTOCOL.length)

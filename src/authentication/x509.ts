@@ -1,63 +1,56 @@
 import { createHash } from 'node:crypto'
-import type { Authenticator, Credentials } from './authenticator.js'
+import { InvalidCredential, type Authenticator, type PresentedCredentials } from './authenticator.js'
 import type { Authenticated } from '../request/authenticated.js'
 import type { ClientCertificates, VerifiedCertificate } from './client-certificate.js'
+import { CREDENTIAL_ID } from './credential-id.js'
 import { withAuthenticatedGroup } from './groups.js'
 
-export interface X509Options {
-  /** Whether the user's extra names the certificate, as kube-apiserver does since 1.32. */
-  readonly credentialID: boolean
-}
-
 /**
- * Client certificates: CN is the user, O are the groups (k8s.io/apiserver/pkg/authentication/request/x509
- * CommonNameUserConversion).
+ * Client certificates: CN is the user, O are the groups, and there may be a UID
+ * (k8s.io/apiserver/pkg/authentication/request/x509 CommonNameUserConversion).
  */
 export class X509Authenticator implements Authenticator {
-  private readonly identities = new WeakMap<
-    VerifiedCertificate,
-    { authenticated: Authenticated | undefined }
-  >()
+  readonly #identities = new WeakMap<VerifiedCertificate, Authenticated | InvalidCredential>()
 
-  /** @param certificates those of --client-ca-file */
-  constructor(
-    private readonly certificates: ClientCertificates,
-    private readonly options: X509Options,
-  ) {}
+  readonly #certificates: ClientCertificates
+  readonly #credentialID: boolean
 
-  authenticate({ socket }: Credentials): Authenticated | undefined {
-    const certificate = this.certificates.verify(socket)
+  /**
+   * @param certificates those of --client-ca-file
+   * @param credentialID whether users have the extra that names their certificate
+   */
+  constructor(certificates: ClientCertificates, credentialID: boolean) {
+    this.#certificates = certificates
+    this.#credentialID = credentialID
+  }
+
+  authenticate({ socket }: PresentedCredentials): Authenticated | undefined {
+    const certificate = this.#certificates.verify(socket)
     if (certificate === undefined) return undefined
-    let identity = this.identities.get(certificate)
-    if (identity === undefined) {
-      identity = { authenticated: this.identify(certificate) }
-      this.identities.set(certificate, identity)
-    }
-    return identity.authenticated
-  }
-
-  private identify({ subject, leaf }: VerifiedCertificate): Authenticated | undefined {
-    const username = commonName(subject)
-    // A certificate without one is no credential.
-    if (username === '') return undefined
-    const id = createHash('sha256').update(leaf.raw).digest('hex')
-    const user = withAuthenticatedGroup({
-      username,
-      groups: list(subject.O),
-      ...(this.options.credentialID
-        ? { extra: { 'authentication.kubernetes.io/credential-id': [`X509SHA256=${id}`] } }
-        : {}),
-    })
-    return { user, passage: 'asserted' }
+    let identity = this.#identities.get(certificate)
+    if (identity === undefined)
+      this.#identities.set(certificate, (identity = identify(certificate, this.#credentialID)))
+    if (identity instanceof InvalidCredential) throw identity
+    return identity
   }
 }
 
-/** Go's pkix.Name keeps the last CommonName. Empty where there is none. */
-export function commonName(subject: VerifiedCertificate['subject']): string {
-  return list(subject?.CN).at(-1) ?? ''
-}
-
-function list(value: string | string[] | undefined): string[] {
-  if (value === undefined) return []
-  return Array.isArray(value) ? value : [value]
+function identify(
+  { subject, leaf }: VerifiedCertificate,
+  credentialID: boolean,
+): Authenticated | InvalidCredential {
+  const { commonName, organizations, uids } = subject
+  // kube-apiserver has no opinion of it, which its authorities of front proxies then turn into 401: it never is anonymous.
+  if (commonName === '') return new InvalidCredential('client certificate: has no common name')
+  const [uid] = uids
+  if (uids.length > 1) return new InvalidCredential('client certificate: has more than one UID')
+  if (uid === '') return new InvalidCredential('client certificate: has an empty UID')
+  const id = () => `X509SHA256=${createHash('sha256').update(leaf.raw).digest('hex')}`
+  const user = withAuthenticatedGroup({
+    username: commonName,
+    ...(uid === undefined ? {} : { uid }),
+    groups: organizations,
+    ...(credentialID ? { extra: { [CREDENTIAL_ID]: [id()] } } : {}),
+  })
+  return { user, passage: 'asserted' }
 }

@@ -126,14 +126,10 @@ function planFunction(
   const steps = planned.map(({ step }) => step)
   const { name, overload } = resolution
   const all = planner.env.functions.get(name) as readonly Overload[]
-  const candidates =
+  const callable =
     overload === undefined ? all.filter(({ params }) => params.length === steps.length) : [overload]
-  checkConstants(
-    planner,
-    expr,
-    candidates,
-    planned.map((one) => one.constant),
-  )
+  const constants = planned.map((one) => one.constant)
+  const candidates = callable.map((one) => specialized(planner, expr, one, constants))
   const list = name === '@in' ? planned[1]?.constant : undefined
   if (list instanceof CelList && overload !== undefined) return planMembership(steps[0] as Step, list)
   return { step: (scope) => call(scope, name, candidates, steps, overload !== undefined) }
@@ -150,18 +146,16 @@ function planMembership(operand: Step, list: CelList): Planned {
   }
 }
 
-function checkConstants(
+function specialized(
   planner: Planner,
   expr: Call,
-  candidates: readonly Overload[],
+  overload: Overload,
   constants: readonly (Value | undefined)[],
-): void {
-  for (const { check } of candidates) {
-    try {
-      check?.(...constants)
-    } catch (err) {
-      planner.fail(expr.pos, err)
-    }
+): Overload {
+  try {
+    return { ...overload, ...overload.specialize?.(...constants) }
+  } catch (err) {
+    return planner.fail(expr.pos, err)
   }
 }
 
@@ -179,7 +173,11 @@ function call(
     ({ params, unguarded }) =>
       unguarded === true || params.every((type, i) => accepts(type, args[i] as Value)),
   )
-  if (overload === undefined) throw noSuchOverload(name)
+  if (overload === undefined) {
+    const named = candidates.find(({ costsByName }) => costsByName)
+    meter.charge(named?.cost?.(...args) ?? 1)
+    throw noSuchOverload(name)
+  }
   const { cost, resultCost, run } = overload
   const known = resolved || overload.costsByName === true
   meter.charge(known ? (cost?.(...args) ?? (resultCost === undefined ? 1 : 0)) : 1)

@@ -46,6 +46,8 @@ export interface Checked {
   readonly calls: ReadonlyMap<Call, Resolution>
   /** Names that are types: `int`, `google.protobuf.Timestamp`. */
   readonly typeNames: ReadonlyMap<Expr, string>
+  /** Of a part of the expression. */
+  typeOf(expr: Expr): Type
 }
 
 /** Names of an expression's own, of the macros around it. */
@@ -70,24 +72,25 @@ class Checker {
   readonly #types = new Map<Expr, Type>()
   readonly #calls = new Map<Call, Resolution>()
   readonly #typeNames = new Map<Expr, string>()
-  /** The parts of list and map literals that must be of one type. */
-  readonly #alike: { readonly expr: Expr; readonly type: Type }[][] = []
   #scope: Scope | undefined
   #variables = 0
 
-  constructor(
-    private readonly env: Environment,
-    private readonly text: string,
-  ) {}
+  readonly #env: Environment
+  readonly #text: string
+
+  constructor(env: Environment, text: string) {
+    this.#env = env
+    this.#text = text
+  }
 
   run(expr: Expr): Checked {
     const type = this.#check(expr)
-    for (const parts of this.#alike) this.#checkAlike(parts)
     return {
       expr,
       type: substitute(this.#subs, type, true),
       calls: this.#calls,
       typeNames: this.#typeNames,
+      typeOf: (part) => substitute(this.#subs, this.#check(part), true),
     }
   }
 
@@ -120,9 +123,9 @@ class Checker {
     const local = name.startsWith('.') ? undefined : this.#local(name)
     if (local !== undefined) return local
     const global = name.replace(/^\./, '')
-    const variable = this.env.variables.get(global)
+    const variable = this.#env.variables.get(global)
     if (variable !== undefined) return variable
-    const type = this.env.typeNames.get(global)
+    const type = this.#env.typeNames.get(global)
     if (type !== undefined) this.#typeNames.set(expr, global)
     return type
   }
@@ -181,7 +184,7 @@ class Checker {
     const prefix = qualifiedName(target)
     if (prefix !== undefined) {
       const name = `${prefix.replace(/^\./, '')}.${expr.function}`
-      const overloads = this.env.functions.get(name)
+      const overloads = this.#env.functions.get(name)
       if (overloads !== undefined) return this.#resolve(expr, name, overloads, undefined, argTypes)
     }
     const targetType = this.#check(target)
@@ -189,7 +192,7 @@ class Checker {
   }
 
   #overloads(pos: number, name: string): readonly Overload[] {
-    return this.env.functions.get(name) ?? this.#undeclared(pos, name)
+    return this.#env.functions.get(name) ?? this.#undeclared(pos, name)
   }
 
   #resolve(
@@ -246,43 +249,23 @@ class Checker {
     return param(`_var${this.#variables++}`)
   }
 
-  /** cel-go cel/validator.go ValidateHomogeneousAggregateLiterals: not even dyn goes with another type. */
-  #checkAlike([first, ...others]: readonly { readonly expr: Expr; readonly type: Type }[]): void {
-    if (first === undefined) return
-    const expected = substitute(this.#subs, first.type, true)
-    for (const { expr, type } of others) {
-      const found = substitute(this.#subs, type, true)
-      if (!isExact(expected, found)) this.#mismatch(expr, expected, found)
-    }
-  }
-
   #list(expr: ListLiteral): Type {
     let element: Type | undefined
-    const parts = expr.elements.map(({ value, optional: isOptional }) => {
+    for (const { value, optional: isOptional } of expr.elements) {
       const checked = this.#check(value)
-      const type = isOptional ? this.#unwrapped(value, checked) : checked
-      element = this.#join(value, element, type)
-      return { expr: value, type }
-    })
-    this.#alike.push(parts)
+      element = this.#join(element, isOptional ? this.#unwrapped(value, checked) : checked)
+    }
     return list(element ?? this.#variable())
   }
 
   #map(expr: MapLiteral): Type {
     let keyType: Type | undefined
     let valueType: Type | undefined
-    const keys = []
-    const values = []
     for (const { key, value, optional: isOptional } of expr.entries) {
-      const checkedKey = this.#check(key)
-      keyType = this.#join(key, keyType, checkedKey)
-      keys.push({ expr: key, type: checkedKey })
+      keyType = this.#join(keyType, this.#check(key))
       const checked = this.#check(value)
-      const type = isOptional ? this.#unwrapped(value, checked) : checked
-      valueType = this.#join(value, valueType, type)
-      values.push({ expr: value, type })
+      valueType = this.#join(valueType, isOptional ? this.#unwrapped(value, checked) : checked)
     }
-    this.#alike.push(keys, values)
     return map(keyType ?? this.#variable(), valueType ?? this.#variable())
   }
 
@@ -292,11 +275,9 @@ class Checker {
     return inner
   }
 
-  /** The elements of a literal must be of one type: Kubernetes sets cel.HomogeneousAggregateLiterals. */
-  #join(expr: Expr, previous: Type | undefined, current: Type): Type {
+  #join(previous: Type | undefined, current: Type): Type {
     if (previous === undefined) return current
-    if (!isAssignable(this.#subs, previous, current)) this.#mismatch(expr, previous, current)
-    return mostGeneral(previous, current)
+    return isAssignable(this.#subs, previous, current) ? mostGeneral(previous, current) : DYN
   }
 
   #comprehension(expr: Comprehension): Type {
@@ -341,8 +322,7 @@ class Checker {
   }
 
   #undeclared(pos: number, name: string): never {
-    const why = this.env.unsupported.has(name) ? `'${name}' of Kubernetes is not supported here` : undefined
-    return this.#throw(pos, why ?? `undeclared reference to '${name}' (in container '')`)
+    return this.#throw(pos, `undeclared reference to '${name}' (in container '')`)
   }
 
   #throw(pos: number, message: string): never {
@@ -350,7 +330,7 @@ class Checker {
   }
 
   #error(pos: number, message: string): CompileError {
-    return compileError(this.text, pos, message)
+    return compileError(this.#text, pos, message)
   }
 }
 

@@ -1,12 +1,17 @@
 import type { Overload } from './functions.js'
 import { ARITHMETIC } from './library/arithmetic.js'
+import { AUTHORIZER_FUNCTIONS } from './library/authorizer.js'
 import { COMPARISON } from './library/comparison.js'
 import { CONVERSION } from './library/conversion.js'
+import { FORMAT } from './library/format.js'
 import { IP } from './library/ip.js'
 import { LISTS } from './library/lists.js'
+import { NAMED_FORMATS } from './library/named-formats.js'
 import { OPERATORS } from './library/operators.js'
 import { OPTIONALS } from './library/optionals.js'
+import { QUANTITIES } from './library/quantity.js'
 import { REGEXES } from './library/regex.js'
+import { SEMVERS } from './library/semver.js'
 import { SETS } from './library/sets.js'
 import { STRINGS } from './library/strings.js'
 import { TIME } from './library/time.js'
@@ -35,8 +40,6 @@ export interface Environment {
   readonly variables: ReadonlyMap<string, Type>
   readonly functions: ReadonlyMap<string, readonly Overload[]>
   readonly typeNames: ReadonlyMap<string, Type>
-  /** Functions that kube-apiserver has and this does not. */
-  readonly unsupported: ReadonlySet<string>
 }
 
 /** Names that stand for types. */
@@ -50,17 +53,9 @@ const TYPE_NAMES: readonly (readonly [string, Type])[] = [
   ['optional_type', optional(param('V'))],
 ]
 
-const UNSUPPORTED =
-  'quantity isQuantity sign isInteger asInteger asApproximateFloat add sub compareTo isGreaterThan isLessThan ' +
-  'semver isSemver major minor patch validate format.named format.byte format.date format.datetime ' +
-  'format.dns1035Label format.dns1035LabelPrefix format.dns1123Label format.dns1123LabelPrefix ' +
-  'format.dns1123Subdomain format.dns1123SubdomainPrefix format.labelValue format.qualifiedName format.uri ' +
-  'format.uuid allowed check error errored fieldSelector labelSelector group name namespace path reason resource ' +
-  'serviceAccount subresource format'
-
 /**
- * The environment of Kubernetes 1.37 for stored expressions (k8s.io/apiserver/pkg/cel/environment/base.go), less what
- * `unsupported` names, with these variables.
+ * The environment of Kubernetes 1.37 for stored expressions (k8s.io/apiserver/pkg/cel/environment/base.go), with these
+ * variables.
  */
 export function kubernetesEnvironment(variables: Readonly<Record<string, Type>>): Environment {
   const functions = new Map<string, Overload[]>()
@@ -77,6 +72,11 @@ export function kubernetesEnvironment(variables: Readonly<Record<string, Type>>)
     OPTIONALS,
     URLS,
     IP,
+    QUANTITIES,
+    SEMVERS,
+    FORMAT,
+    NAMED_FORMATS,
+    AUTHORIZER_FUNCTIONS,
   ]
   for (const overload of libraries.flat()) {
     const overloads = functions.get(overload.name)
@@ -87,6 +87,5 @@ export function kubernetesEnvironment(variables: Readonly<Record<string, Type>>)
     variables: new Map(Object.entries(variables)),
     functions,
     typeNames: new Map(TYPE_NAMES.map(([name, type]) => [name, typeOfType(type)])),
-    unsupported: new Set(UNSUPPORTED.split(' ')),
   }
 }

@@ -31,7 +31,7 @@ export function equal(a: Value, b: Value, meter: Meter): boolean {
   if (a instanceof Duration) return b instanceof Duration && a.nanos === b.nanos
   if (a instanceof TypeValue) return b instanceof TypeValue && a.name === b.name
   if (a instanceof Optional) return b instanceof Optional && equalOptionals(a, b, meter)
-  const same = a instanceof Opaque ? a.equals(b) : b instanceof InputObject ? a === b : undefined
+  const same = a instanceof Opaque ? a.equals(b, meter) : b instanceof InputObject ? a === b : undefined
   if (same === undefined) throw new EvaluationError('no such overload')
   return same
 }

@@ -19,11 +19,16 @@ export interface Overload {
   readonly unguarded?: boolean
   /** In the same units, of the result. */
   readonly resultCost?: (result: Value) => number
-  /** Checks constant arguments when the expression is compiled; others are undefined. Throws an Error with the reason. */
-  readonly check?: (...args: readonly (Value | undefined)[]) => void
+  /**
+   * What it is where some arguments are constants; others are undefined. Asked when the expression is compiled; throws an Error
+   * with the reason where it cannot be called with them.
+   */
+  readonly specialize?: (
+    ...args: readonly (Value | undefined)[]
+  ) => Pick<Overload, 'run' | 'unguarded'> | undefined
 }
 
-type Options = Pick<Overload, 'cost' | 'costsByName' | 'unguarded' | 'resultCost' | 'check'>
+type Options = Pick<Overload, 'cost' | 'costsByName' | 'unguarded' | 'resultCost' | 'specialize'>
 
 /** A function that is called as name(...). */
 export function fn(

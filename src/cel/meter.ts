@@ -20,7 +20,11 @@ export class Meter {
   #cost = 0
   #work = 0
 
-  constructor(private readonly limits: Limits) {}
+  readonly #limits: Limits
+
+  constructor(limits: Limits) {
+    this.#limits = limits
+  }
 
   /** In cel-go's units. */
   get cost(): number {
@@ -30,18 +34,18 @@ export class Meter {
   /** @throws CostLimitExceeded */
   charge(cost: number): void {
     this.#cost += cost
-    if (this.#cost > this.limits.cost) throw new CostLimitExceeded('actual cost limit exceeded')
+    if (this.#cost > this.#limits.cost) throw new CostLimitExceeded('actual cost limit exceeded')
   }
 
   /** @throws CostLimitExceeded */
   work(units: number): void {
     this.#work += units
-    if (this.#work > this.limits.work) throw new CostLimitExceeded('the evaluation takes too long')
+    if (this.#work > this.#limits.work) throw new CostLimitExceeded('the evaluation takes too long')
   }
 
   /** @throws CostLimitExceeded where a value of that many characters or items is too large to be made */
   size(units: number): void {
-    if (units > this.limits.size) throw new CostLimitExceeded('a value would be too large')
+    if (units > this.#limits.size) throw new CostLimitExceeded('a value would be too large')
     this.work(units)
   }
 }

@@ -2,6 +2,8 @@ import type { Expr } from './ast.js'
 import { check } from './checker.js'
 import type { Environment } from './environment.js'
 import { compileError } from './errors.js'
+import { checkFormats } from './format-check.js'
+import { checkLiterals } from './literal-check.js'
 import { KUBERNETES_LIMITS, Meter, type Limits } from './meter.js'
 import { parse } from './parser.js'
 import { plan } from './planner.js'
@@ -32,6 +34,8 @@ export interface Program {
 export function compile(env: Environment, text: string, result?: Type): Program {
   const expr = parse(text)
   const checked = check(env, text, expr)
+  checkLiterals(text, checked)
+  checkFormats(text, checked)
   if (result !== undefined && !isExact(checked.type, result)) {
     throw compileError(text, 0, `must evaluate to ${typeText(result)}, not ${typeText(checked.type)}`)
   }

@@ -35,17 +35,20 @@ export function inputScope(scope: Scope): Scope {
 export class ItemScope implements Scope {
   readonly meter: Meter
 
+  readonly #value: Value | EvaluationError
+
   constructor(
     readonly name: string,
-    private readonly value: Value | EvaluationError,
+    value: Value | EvaluationError,
     readonly outer: Scope,
   ) {
+    this.#value = value
     this.meter = outer.meter
   }
 
   resolve(): Value {
-    if (this.value instanceof EvaluationError) throw this.value
-    return this.value
+    if (this.#value instanceof EvaluationError) throw this.#value
+    return this.#value
   }
 }
 
@@ -55,16 +58,19 @@ export class AccumulatorScope implements Scope {
   #value: Value | undefined
   #error: EvaluationError | undefined
 
+  readonly #init: Step
+
   constructor(
     readonly name: string,
-    private readonly init: Step,
+    init: Step,
     readonly outer: Scope,
   ) {
+    this.#init = init
     this.meter = outer.meter
   }
 
   resolve(): Value {
-    if (this.#value === undefined && this.#error === undefined) this.advance(this.init, this.outer)
+    if (this.#value === undefined && this.#error === undefined) this.advance(this.#init, this.outer)
     const error: EvaluationError | undefined = this.#error
     if (error !== undefined) throw error
     return this.#value as Value

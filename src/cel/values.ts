@@ -1,4 +1,6 @@
 import { EvaluationError } from './errors.js'
+import type { Meter } from './meter.js'
+import { codePoints } from './text.js'
 
 /** An unsigned integer of 64 bits; signed ones are bigint, doubles number. */
 export class Uint {
@@ -50,7 +52,7 @@ export class Optional {
 export abstract class Opaque {
   abstract readonly typeName: string
   /** @returns undefined where the other is of another type: there is no such comparison */
-  abstract equals(other: Value): boolean | undefined
+  abstract equals(other: Value, meter: Meter): boolean | undefined
 }
 
 /**
@@ -112,6 +114,10 @@ export class CelMap {
 
   keys(): MapKey[] {
     return [...this.#entries.values()].map(([key]) => key)
+  }
+
+  entries(): (readonly [MapKey, Value])[] {
+    return [...this.#entries.values()]
   }
 
   get(key: Value): Value | undefined {
@@ -214,9 +220,9 @@ export function typeName(value: Value): string {
   return value instanceof Optional ? 'optional_type' : value.typeName
 }
 
-/** How much there is of a value to go through: characters (in UTF-16), bytes, items; 1 of anything else. */
+/** How much there is of a value to go through: characters, bytes, items; 1 of anything else. */
 export function sizeOf(value: Value): number {
-  if (typeof value === 'string') return value.length
+  if (typeof value === 'string') return codePoints(value)
   if (value instanceof Uint8Array) return value.length
   if (value instanceof CelList) return value.values.length
   if (value instanceof CelMap) return value.size

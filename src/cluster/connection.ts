@@ -1,6 +1,7 @@
 import { Dispatcher, Pool, type buildConnector } from 'undici'
 import type { ClusterConnection, Credentials } from '../kubeconfig/connection.js'
-import { newDial, type Dial } from './dial.js'
+import { CONNECT_TIMEOUT, newDial, type Dial } from './dial.js'
+import { inAbsoluteForm, newProxyDial } from './forward-proxy.js'
 
 /** Milliseconds that an unused connection is kept. */
 const KEEP_ALIVE = 30_000
@@ -66,6 +67,8 @@ class ClusterPool extends Dispatcher {
   readonly #credentials: Credentials | undefined
   /** Constant: undici ends a connection when the name changes, which otherwise follows each request's Host header. */
   readonly #servername: string
+  /** The forward proxy where it is sent the requests themselves; to a server on https it opens tunnels. */
+  readonly #proxyUrl: URL | undefined
   readonly #retired = new Set<Pool>()
   #pool: Pool
   #version: number
@@ -77,13 +80,17 @@ class ClusterPool extends Dispatcher {
     this.#options = options
     this.#credentials = options.withCredentials ? connection.credentials : undefined
     this.#servername = connection.tls.servername ?? connection.server.hostname
+    this.#proxyUrl = connection.server.protocol === 'http:' ? connection.proxyUrl : undefined
     this.#version = connection.credentials.certificateVersion
     this.#pool = this.#newPool()
   }
 
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
     if (this.#credentials !== undefined) this.#followCertificate(this.#credentials)
-    const withName = { ...options, servername: this.#servername } as Dispatcher.DispatchOptions
+    const request = this.#proxyUrl
+      ? inAbsoluteForm(options, this.#connection.server, this.#proxyUrl)
+      : options
+    const withName = { ...request, servername: this.#servername } as Dispatcher.DispatchOptions
     return this.#pool.dispatch(withName, handler)
   }
 
@@ -126,8 +133,10 @@ class ClusterPool extends Dispatcher {
   }
 
   #newPool(): Pool {
-    const { connections, headersTimeout, bodyTimeout } = this.#options
-    const dial = newClusterDial(this.#connection, this.#options)
+    const { connections, connectTimeout = CONNECT_TIMEOUT, headersTimeout, bodyTimeout } = this.#options
+    const dial = this.#proxyUrl
+      ? newProxyDial(this.#proxyUrl, this.#connection, connectTimeout)
+      : newClusterDial(this.#connection, this.#options)
     const connect: buildConnector.connector = (_options, callback) => {
       dial().then(
         (socket) => callback(null, socket),

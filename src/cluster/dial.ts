@@ -1,9 +1,10 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP, type Socket } from 'node:net'
-import { checkServerIdentity, rootCertificates, type ConnectionOptions } from 'node:tls'
+import { checkServerIdentity, type ConnectionOptions } from 'node:tls'
 import { buildConnector } from 'undici'
 import type { CertificateKeyPair, ClusterConnection } from '../kubeconfig/connection.js'
+import { portOf, proxyAuthorization, proxyTLS } from './forward-proxy.js'
 
 /** client-go's dialer gives up after 30 seconds (k8s.io/client-go/transport/cache.go). */
 export const CONNECT_TIMEOUT = 30_000
@@ -27,7 +28,7 @@ export function newDial(connection: ClusterConnection, options: DialOptions = {}
   const { server, proxyUrl } = connection
   const timeout = options.connectTimeout ?? CONNECT_TIMEOUT
   const hostname = server.hostname.replace(/^\[|\]$/g, '')
-  const port = server.port || (server.protocol === 'https:' ? '443' : '80')
+  const port = portOf(server)
   const tls = tlsOptions(connection, options.clientCertificate)
   const connect = buildConnector({ ...tls, allowH2: false, timeout })
   const target = { hostname, protocol: server.protocol, port, servername: tls.servername }
@@ -68,32 +69,24 @@ export function tlsOptions(
 function throughProxy(
   proxyUrl: URL,
   target: string,
-  { tls }: ClusterConnection,
+  connection: ClusterConnection,
   timeout: number,
 ): Promise<Socket> {
-  const user = decodeURIComponent(proxyUrl.username)
-  const password = decodeURIComponent(proxyUrl.password)
-  const authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+  const authorization = proxyAuthorization(proxyUrl)
   const hostname = proxyUrl.hostname.replace(/^\[|\]$/g, '')
   const options = {
     method: 'CONNECT',
     hostname,
-    port: proxyUrl.port || (proxyUrl.protocol === 'https:' ? 443 : 80),
+    port: portOf(proxyUrl),
     path: target,
     agent: false as const,
-    headers: { host: target, ...(user !== '' && { 'proxy-authorization': authorization }) },
+    headers: { host: target, ...(authorization !== undefined && { 'proxy-authorization': authorization }) },
   }
   return new Promise((resolve, reject) => {
     const failed = (problem: string) => new Error(`proxy ${proxyUrl.host}: ${problem}`)
     const request =
       proxyUrl.protocol === 'https:'
-        ? httpsRequest({
-            ...options,
-            // Without it Node.js would verify the name in the Host header, which is the target's.
-            servername: isIP(hostname) === 0 ? hostname : '',
-            ...(tls.ca !== undefined && { ca: [...rootCertificates, tls.ca] }),
-            rejectUnauthorized: tls.rejectUnauthorized,
-          })
+        ? httpsRequest({ ...options, ...proxyTLS(proxyUrl, connection) })
         : httpRequest(options)
     const timer = setTimeout(() => request.destroy(new Error(`no answer within ${timeout} ms`)), timeout)
     const done = () => clearTimeout(timer)

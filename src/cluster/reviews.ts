@@ -57,8 +57,62 @@ function isAnswer(status: number | undefined, client: ReviewClient): boolean {
 }
 
 async function post(client: ReviewClient, path: string, body: string): Promise<unknown> {
+  const headers = { 'content-type': 'application/json' }
+  const { statusCode, text } = await request(client, { method: 'POST', path, headers, body })
+  if (statusCode !== 200 && statusCode !== 201) {
+    throw new ReviewError(`POST ${path}: the apiserver answered ${statusCode}`, statusCode)
+  }
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    throw new ReviewError(`POST ${path}: the apiserver's answer is not JSON`)
+  }
+}
+
+/** What an apiserver answers that is about its state, and not about what it was asked. */
+const NO_ANSWER = new Set([401, 429, 502, 503, 504])
+
+/**
+ * Asks the apiserver for something, and again where it does not answer.
+ * @throws ReviewError where it does not, or has no answer now; but not for what it answers
+ */
+export async function get(
+  client: ReviewClient,
+  path: string,
+  headers: Readonly<Record<string, string>>,
+): Promise<ApiserverAnswer> {
+  let failure: ReviewError | undefined
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    try {
+      const answer = await request(client, { method: 'GET', path, headers })
+      if (!NO_ANSWER.has(answer.statusCode)) return answer
+      failure = new ReviewError(`GET ${path}: the apiserver answered ${answer.statusCode}`, answer.statusCode)
+    } catch (err) {
+      if (!(err instanceof ReviewError)) throw err
+      failure = err
+    }
+  }
+  throw failure ?? new ReviewError('no attempt was made')
+}
+
+export interface ApiserverAnswer {
+  readonly statusCode: number
+  readonly text: string
+}
+
+async function request(
+  client: ReviewClient,
+  asked: {
+    readonly method: 'GET' | 'POST'
+    readonly path: string
+    readonly headers: Readonly<Record<string, string>>
+    readonly body?: string
+  },
+): Promise<ApiserverAnswer> {
+  const { method, path } = asked
+  const what = `${method} ${path}`
   const headers: Record<string, string> = {
-    'content-type': 'application/json',
+    ...asked.headers,
     accept: 'application/json',
     'user-agent': 'kube-audit-proxy',
   }
@@ -71,41 +125,33 @@ async function post(client: ReviewClient, path: string, body: string): Promise<u
     if (authorization !== undefined) headers['authorization'] = authorization
     answer = await dispatcher.request({
       origin,
-      method: 'POST',
+      method,
       path: pathPrefix + path,
       headers,
-      body,
+      ...(asked.body === undefined ? {} : { body: asked.body }),
       headersTimeout: ATTEMPT_TIMEOUT,
       bodyTimeout: ATTEMPT_TIMEOUT,
       signal: AbortSignal.timeout(ATTEMPT_TIMEOUT),
     })
   } catch (err) {
-    throw new ReviewError(`POST ${path}: ${describe(err)}`)
+    throw new ReviewError(`${what}: ${describe(err)}`)
   }
-  const text = await readBounded(answer, path)
+  const text = await readBounded(answer, what)
   if (answer.statusCode === 401) client.invalidate?.(authorization)
-  if (answer.statusCode !== 200 && answer.statusCode !== 201) {
-    throw new ReviewError(`POST ${path}: the apiserver answered ${answer.statusCode}`, answer.statusCode)
-  }
-  try {
-    return JSON.parse(text) as unknown
-  } catch {
-    throw new ReviewError(`POST ${path}: the apiserver's answer is not JSON`)
-  }
+  return { statusCode: answer.statusCode, text }
 }
 
-async function readBounded(answer: Dispatcher.ResponseData, path: string): Promise<string> {
+async function readBounded(answer: Dispatcher.ResponseData, what: string): Promise<string> {
   const chunks: Buffer[] = []
   let size = 0
   try {
     for await (const chunk of answer.body as AsyncIterable<Buffer>) {
       size += chunk.length
-      if (size > MAX_ANSWER)
-        throw new ReviewError(`POST ${path}: the answer is larger than ${MAX_ANSWER} bytes`)
+      if (size > MAX_ANSWER) throw new ReviewError(`${what}: the answer is larger than ${MAX_ANSWER} bytes`)
       chunks.push(chunk)
     }
   } catch (err) {
-    throw err instanceof ReviewError ? err : new ReviewError(`POST ${path}: ${describe(err)}`)
+    throw err instanceof ReviewError ? err : new ReviewError(`${what}: ${describe(err)}`)
   }
   return Buffer.concat(chunks).toString('utf8')
 }

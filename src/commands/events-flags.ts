@@ -134,7 +134,8 @@ export const EVENTS_USAGE: CommandUsage<typeof FLAGS> = {
   name: 'events',
   synopsis: 'events [FILE...] [flags]',
   description: `Reads audit logs, gzipped or not, and prints one line for each event: time (UTC), stage, level, user, verb, object, status
-code, time since the request came. Without FILE, or where it is -, it reads standard input. An event must satisfy all
+code, time since the request came. A line may be an event, an EventList as webhooks are sent it, or either of them in the log of
+a container. Without FILE, or where it is -, it reads standard input. An event must satisfy all
 filters; a filter that is given several times, or with commas, takes any of its values.`,
   examples: [
     'events /var/log/kube-audit-proxy/audit.log --user alice --code 4xx',

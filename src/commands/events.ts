@@ -2,10 +2,11 @@ import { existsSync } from 'node:fs'
 import { backupPaths } from '../audit/backend/log/backups.js'
 import { ConfigError, errorMessage } from '../errors.js'
 import { matchesQuery, type EventQuery } from '../events/filter.js'
+import { wholeLines } from '../events/container-lines.js'
 import { followLines } from '../events/follow.js'
 import { formatEvent, wantsColor } from '../events/format.js'
 import { readLines, type Line } from '../events/lines.js'
-import { parseLoggedEvent, type LoggedEvent } from '../events/logged-event.js'
+import { parseLoggedEvents, type LoggedEvent } from '../events/logged-event.js'
 import { Summary } from '../events/summary.js'
 import { formatSummary } from '../events/summary-text.js'
 import { fileProblem } from '../config-files.js'
@@ -56,16 +57,19 @@ class EventReader {
   #badLines = 0
   #failedFiles = 0
 
-  constructor(
-    private readonly flags: EventsFlags,
-    private readonly signal: AbortSignal,
-  ) {
+  readonly #flags: EventsFlags
+  readonly #signal: AbortSignal
+
+  constructor(flags: EventsFlags, signal: AbortSignal) {
+    this.#flags = flags
+    this.#signal = signal
     this.#query = eventQuery(flags, Date.now())
     this.#output = newOutput(flags, this.#query, signal)
   }
 
   async run(): Promise<number> {
-    const { flags, signal } = this
+    const flags = this.#flags
+    const signal = this.#signal
     const files = flags.args.length === 0 ? ['-'] : flags.args
     if (flags.get('follow')) {
       const [file = '-', second] = files
@@ -104,16 +108,16 @@ class EventReader {
   }
 
   async #file(file: string): Promise<void> {
-    if (!this.signal.aborted) await this.#lines(file, readLines(file))
+    if (!this.#signal.aborted) await this.#lines(file, readLines(file))
   }
 
   /** A log that cannot be read to its end does not keep the others from being read. */
   async #lines(file: string, pieces: AsyncIterable<Line[]>): Promise<void> {
     try {
-      for await (const lines of pieces) {
+      for await (const lines of wholeLines(pieces)) {
         for (const line of lines) if (line !== '') this.#line(line)
         await this.#output.flush()
-        if (this.signal.aborted && !this.flags.get('follow')) return
+        if (this.#signal.aborted && !this.#flags.get('follow')) return
       }
     } catch (err) {
       this.#failed(file, err)
@@ -121,9 +125,11 @@ class EventReader {
   }
 
   #line(line: Line): void {
-    const event = line === undefined ? undefined : parseLoggedEvent(line)
-    if (line === undefined || event === undefined) this.#badLines++
-    else if (matchesQuery(this.#query, event)) this.#output.event(event, line)
+    const found = line === undefined ? [undefined] : parseLoggedEvents(line)
+    for (const logged of found) {
+      if (logged === undefined) this.#badLines++
+      else if (matchesQuery(this.#query, logged.event)) this.#output.event(logged.event, logged.line)
+    }
   }
 
   #failed(file: string, err: unknown): void {

@@ -20,8 +20,8 @@ export const CHECK_USAGE: CommandUsage<typeof FLAGS> = {
   name: 'policy check',
   synopsis: 'policy check FILE [flags]',
   description: `Reads an audit policy as the proxy would. Where it is valid, warns of rules that can never match because earlier rules
-cover them, of values that match nothing, and of rules that record credentials. Exits with 0 where it is valid and with 2
-where it is not.`,
+cover them, of values that match nothing, of rules that record credentials, and of what kube-apiserver loads with a
+warning, such as unknown fields. Exits with 0 where it is valid and with 2 where it is not.`,
   examples: ['policy check policy.yaml', 'policy check --strict policy.yaml'],
   flags: FLAGS,
 }
@@ -34,13 +34,12 @@ export function policyCheck(args: readonly string[]): number {
   const flags = readCommandFlags(args, CHECK_USAGE)
   if (flags === undefined) return 0
   const file = onlyFile(flags.args, CHECK_USAGE.name)
-  const policy = loadPolicy(file)
-  const warnings = lintPolicy(policy)
+  const warnings: string[] = []
+  const policy = loadPolicy(file, (warning) => warnings.push(warning.replace(`${file}: `, '')))
+  for (const { rule, message } of lintPolicy(policy)) warnings.push(`rule ${rule} ${message}`)
   const { length } = policy.rules
   process.stdout.write(`${file}: valid, ${length} ${length === 1 ? 'rule' : 'rules'}\n`)
-  for (const { rule, message } of warnings) {
-    process.stdout.write(`${file}: warning: rule ${rule} ${message}\n`)
-  }
+  for (const warning of warnings) process.stdout.write(`${file}: warning: ${warning}\n`)
   return flags.get('strict') && warnings.length > 0 ? 1 : 0
 }
 

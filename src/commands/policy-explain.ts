@@ -93,7 +93,10 @@ export function policyExplain(args: readonly string[]): number {
   const file = onlyFile(flags.args, EXPLAIN_USAGE.name)
   const user = userOf(flags)
   const info = flags.get('path') === '' ? resourceRequest(flags) : pathRequest(flags)
-  process.stdout.write(render(explain(loadPolicy(file), user, info), user, info))
+  const policy = loadPolicy(file, (warning) =>
+    process.stderr.write(`kube-audit-proxy: warning: ${warning}\n`),
+  )
+  process.stdout.write(render(explain(policy, user, info), user, info))
   return 0
 }
 

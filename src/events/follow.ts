@@ -68,23 +68,26 @@ class GrowingFile {
     return growing
   }
 
-  private constructor(
-    private readonly handle: FileHandle,
-    private position = 0,
-  ) {}
+  readonly #handle: FileHandle
+  #position: number
+
+  private constructor(handle: FileHandle, position = 0) {
+    this.#handle = handle
+    this.#position = position
+  }
 
   /** Everything that was added since. */
   async *read(): AsyncGenerator<Line[]> {
-    const { size } = await this.handle.stat()
-    if (size < this.position) {
+    const { size } = await this.#handle.stat()
+    if (size < this.#position) {
       // Somebody emptied it.
-      this.position = 0
+      this.#position = 0
       this.#splitter = new LineSplitter()
     }
     for (;;) {
-      const { bytesRead } = await this.handle.read(this.#buffer, 0, CHUNK_BYTES, this.position)
+      const { bytesRead } = await this.#handle.read(this.#buffer, 0, CHUNK_BYTES, this.#position)
       if (bytesRead === 0) return
-      this.position += bytesRead
+      this.#position += bytesRead
       // A copy, for the splitter keeps what it is given.
       const lines = this.#splitter.write(Buffer.from(this.#buffer.subarray(0, bytesRead)))
       if (lines.length > 0) yield lines
@@ -93,7 +96,7 @@ class GrowingFile {
 
   /** Whether the name belongs to another file by now. A name that nobody has yet is one that is still to come. */
   async isReplaced(file: string): Promise<boolean> {
-    const mine = await this.handle.stat()
+    const mine = await this.#handle.stat()
     try {
       const { dev, ino } = await stat(file)
       return dev !== mine.dev || ino !== mine.ino
@@ -104,14 +107,14 @@ class GrowingFile {
   }
 
   async close(): Promise<void> {
-    await this.handle.close()
+    await this.#handle.close()
   }
 
   async #toEnd(): Promise<void> {
-    const { size } = await this.handle.stat()
-    this.position = size
+    const { size } = await this.#handle.stat()
+    this.#position = size
     if (size === 0) return
-    const { bytesRead } = await this.handle.read(this.#buffer, 0, 1, size - 1)
+    const { bytesRead } = await this.#handle.read(this.#buffer, 0, 1, size - 1)
     if (bytesRead === 1 && this.#buffer[0] !== NEWLINE) this.#splitter.skipLine()
   }
 }

@@ -6,7 +6,7 @@ import { createGunzip } from 'node:zlib'
 export type Line = string | undefined
 
 /** Bytes of a line at most. An event has two bodies of --audit-max-body-size, so this is far more than most have. */
-const MAX_LINE_BYTES = 64 << 20
+export const MAX_LINE_BYTES = 64 << 20
 const CHUNK_BYTES = 256 << 10
 const NEWLINE = 0x0a
 
@@ -17,7 +17,11 @@ export class LineSplitter {
   #skipping = false
   #reportSkipped = true
 
-  constructor(private readonly maxLineBytes = MAX_LINE_BYTES) {}
+  readonly #maxLineBytes: number
+
+  constructor(maxLineBytes = MAX_LINE_BYTES) {
+    this.#maxLineBytes = maxLineBytes
+  }
 
   /** The lines that end in the chunk. */
   write(chunk: Buffer): Line[] {
@@ -48,7 +52,7 @@ export class LineSplitter {
   #keep(part: Buffer): void {
     if (this.#skipping || part.length === 0) return
     this.#length += part.length
-    if (this.#length > this.maxLineBytes) {
+    if (this.#length > this.#maxLineBytes) {
       this.#skipping = true
       this.#parts = []
     } else {

@@ -38,7 +38,11 @@ export class RateCounter {
   #first = Infinity
   #last = -Infinity
 
-  constructor(private readonly maxBins = 24) {}
+  readonly #maxBins: number
+
+  constructor(maxBins = 24) {
+    this.#maxBins = maxBins
+  }
 
   /** @param time milliseconds since the Unix epoch; what is no time before the year 10000 is left out */
   add(time: number): void {
@@ -66,7 +70,7 @@ export class RateCounter {
 
   #widen(): void {
     const before = this.#width
-    while (this.#bin(this.#last) - this.#bin(this.#first) >= this.maxBins) {
+    while (this.#bin(this.#last) - this.#bin(this.#first) >= this.#maxBins) {
       this.#width = WIDTHS.find((width) => width > this.#width) ?? this.#width * 2
     }
     if (this.#width === before) return

@@ -49,8 +49,12 @@ export class Summary {
   readonly #failures = new TopCounter()
   readonly #rate = new RateCounter()
 
-  /** @param stages those at which an event counts as a request */
-  constructor(private readonly stages: readonly string[] = ['ResponseComplete', 'Panic']) {}
+  readonly #counted: readonly string[]
+
+  /** @param counted those stages at which an event counts as a request */
+  constructor(counted: readonly string[] = ['ResponseComplete', 'Panic']) {
+    this.#counted = counted
+  }
 
   add(event: LoggedEvent): void {
     const { stage, stageTimestamp } = event
@@ -58,7 +62,7 @@ export class Summary {
     this.#stages.add(stage, false)
     if (this.#first === undefined || stageTimestamp < this.#first) this.#first = stageTimestamp
     if (this.#last === undefined || stageTimestamp > this.#last) this.#last = stageTimestamp
-    if (!this.stages.includes(stage)) return
+    if (!this.#counted.includes(stage)) return
 
     const code = event.responseStatus?.code
     const failed = code !== undefined && code >= 400

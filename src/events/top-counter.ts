@@ -16,8 +16,12 @@ export class TopCounter {
   #counts = new Map<string, { count: number; failed: number }>()
   #exact = true
 
+  readonly #capacity: number
+
   /** @param capacity how many keys it keeps at least */
-  constructor(private readonly capacity = 20_000) {}
+  constructor(capacity = 20_000) {
+    this.#capacity = capacity
+  }
 
   add(key: string, failed: boolean): void {
     const short = key.length > MAX_KEY ? `${key.slice(0, MAX_KEY)}…` : key
@@ -27,7 +31,7 @@ export class TopCounter {
       if (failed) known.failed++
       return
     }
-    if (this.#counts.size >= 2 * this.capacity) this.#forget()
+    if (this.#counts.size >= 2 * this.#capacity) this.#forget()
     this.#counts.set(short, { count: 1, failed: failed ? 1 : 0 })
   }
 
@@ -50,7 +54,7 @@ export class TopCounter {
   }
 
   #forget(): void {
-    const kept = [...this.#counts].sort((a, b) => b[1].count - a[1].count).slice(0, this.capacity)
+    const kept = [...this.#counts].sort((a, b) => b[1].count - a[1].count).slice(0, this.#capacity)
     this.#counts = new Map(kept)
     this.#exact = false
   }

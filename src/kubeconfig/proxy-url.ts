@@ -44,14 +44,19 @@ function matches(entry: string, host: string, port: string): boolean {
   if (entry === '') return false
   if (entry === '*') return true
   if (entry.includes('/')) return inRange(host, entry)
-  if (isIP(entry) !== 0) return entry === host
+  if (isIP(entry) !== 0) return sameAddress(entry, host)
   const [, bracketed, plain = '', only] = /^(?:\[(.*)\]|([^:]*))(?::(\d+))?$/.exec(entry) ?? []
   if (only !== undefined && only !== port) return false
   const name = bracketed ?? plain
-  if (isIP(name) !== 0) return name === host
+  if (isIP(name) !== 0) return sameAddress(name, host)
   if (name.startsWith('.')) return host.endsWith(name)
   if (name.startsWith('*.')) return host.endsWith(name.slice(1))
   return name !== '' && (host === name || host.endsWith(`.${name}`))
+}
+
+/** An address can be written in several ways. */
+function sameAddress(address: string, host: string): boolean {
+  return inRange(host, `${address}/${isIP(address) === 4 ? 32 : 128}`)
 }
 
 function inRange(host: string, cidr: string): boolean {

@@ -1,3 +1,4 @@
+import type { Awaitable } from '../awaitable.js'
 /** Something that is made of files and can be made again while the process runs. */
 export interface Reloadable {
   /** For metrics and messages: the flag that names the file, without its dashes. */
@@ -8,5 +9,5 @@ export interface Reloadable {
    * Reads the files, checks what they say and puts it in force; where that fails, what was in force stays.
    * @throws ConfigError with one line that names the file
    */
-  reload(): void | Promise<void>
+  reload(): Awaitable<void>
 }

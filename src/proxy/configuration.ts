@@ -55,7 +55,10 @@ export class Configuration implements Part {
    */
   static async read(options: RequestPathOptions, registry: Registry, log: Logger): Promise<Configuration> {
     const reloader = new Reloader(log, new ReloadMetrics(registry), Date.now())
-    const policy = options.policyFile === undefined ? undefined : new LivePolicy(options.policyFile)
+    const policy =
+      options.policyFile === undefined
+        ? undefined
+        : new LivePolicy(options.policyFile, (warning) => log.warn(warning))
     const upstream = new LiveUpstream(
       { ...options.upstream, authenticationKubeconfig: options.authentication.kubeconfig },
       log,

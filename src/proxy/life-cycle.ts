@@ -1,3 +1,4 @@
+import type { Awaitable } from '../awaitable.js'
 import type { Logger } from 'pino'
 import { deadline, delay } from '../timers.js'
 import type { ShutdownOptions } from './shutdown-options.js'
@@ -45,7 +46,7 @@ export class LifeCycle {
     await this.#each('stop', (part) => part.stop?.())
   }
 
-  async #each(step: keyof Part, act: (part: Part) => Promise<void> | void): Promise<void> {
+  async #each(step: keyof Part, act: (part: Part) => Awaitable<void>): Promise<void> {
     for (const part of this.#parts) {
       try {
         await act(part)

@@ -7,7 +7,17 @@ import type { UserInfo } from './user-info.js'
  */
 export type Passage = 'forwarded' | 'asserted' | 'none'
 
-export interface Authenticated {
-  readonly user: UserInfo
-  readonly passage: Passage
-}
+/** Where in a request a bearer token can be. */
+export type TokenPlace = 'authorization' | 'websocket-protocol'
+
+export type Authenticated =
+  | {
+      readonly user: UserInfo
+      readonly passage: Exclude<Passage, 'forwarded'>
+    }
+  | {
+      readonly user: UserInfo
+      readonly passage: 'forwarded'
+      /** Where the token was that made the user. One in another place may be somebody else's, and goes no further. */
+      readonly token: TokenPlace
+    }

@@ -10,7 +10,7 @@ import { X_REMOTE, type IdentityHeaders } from './identity-headers.js'
 export class ClientHeaders {
   /** name, value, name, value, ... */
   readonly raw: readonly string[]
-  private readonly remote: readonly string[]
+  readonly #remote: readonly string[]
 
   /**
    * What two readers might understand differently: where the request ends, or which host it is for. net/http refuses the
@@ -32,7 +32,7 @@ export class ClientHeaders {
     ambiguity: string | undefined,
   ) {
     this.raw = raw
-    this.remote = remote
+    this.#remote = remote
     this.misnamed = misnamed
     this.ambiguity = ambiguity
   }
@@ -104,7 +104,7 @@ export class ClientHeaders {
 
   /** The identity headers that were taken out: name, value, ... Only the request header authenticator reads them. */
   get remoteHeaders(): readonly string[] {
-    return this.remote
+    return this.#remote
   }
 }
 

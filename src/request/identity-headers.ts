@@ -14,20 +14,20 @@ const RESERVED_PREFIX = 'x-remote-'
  * front proxy's are read, and the upstream sees none but the proxy's own.
  */
 export class IdentityHeaders {
-  private readonly others: ReadonlySet<string>
-  private readonly otherPrefixes: readonly string[]
+  readonly #others: ReadonlySet<string>
+  readonly #otherPrefixes: readonly string[]
 
   constructor(readonly names: IdentityHeaderNames) {
     const all = [...names.username, ...names.uid, ...names.group]
-    this.others = new Set(all.filter((name) => !name.startsWith(RESERVED_PREFIX)))
-    this.otherPrefixes = names.extraPrefix.filter((prefix) => !prefix.startsWith(RESERVED_PREFIX))
+    this.#others = new Set(all.filter((name) => !name.startsWith(RESERVED_PREFIX)))
+    this.#otherPrefixes = names.extraPrefix.filter((prefix) => !prefix.startsWith(RESERVED_PREFIX))
   }
 
   /** @param lower a header's name in lower case */
   has(lower: string): boolean {
     if (lower.startsWith(RESERVED_PREFIX)) return true
-    if (this.others.size > 0 && this.others.has(lower)) return true
-    return this.otherPrefixes.some((prefix) => lower.startsWith(prefix))
+    if (this.#others.size > 0 && this.#others.has(lower)) return true
+    return this.#otherPrefixes.some((prefix) => lower.startsWith(prefix))
   }
 }
 

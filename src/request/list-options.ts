@@ -2,6 +2,7 @@ import { queryUnescape } from './escape.js'
 import { nameInFieldSelector } from './field-selector.js'
 import { isInt64 } from './int64.js'
 import { isValidLabelSelector } from './label-selector.js'
+import { visitQuery } from './query.js'
 
 /** What a list request's query says about its verb and name. */
 export interface ListOptions {
@@ -42,25 +43,38 @@ export function decodeListOptions(rawQuery: string): ListOptions {
   }
 }
 
-/** The first value of each parameter, read as net/url ParseQuery reads: a pair that it refuses is left out. */
-function readParameters(rawQuery: string): Parameters {
-  const parameters: Parameters = {}
-  for (let start = 0; start <= rawQuery.length;) {
-    let end = rawQuery.indexOf('&', start)
-    if (end < 0) end = rawQuery.length
-    readPair(rawQuery.slice(start, end), parameters)
-    start = end + 1
-  }
-  return parameters
+/** Selectors as authorization is told of them. */
+export interface Selectors {
+  readonly fieldSelector?: { readonly rawSelector: string }
+  readonly labelSelector?: { readonly rawSelector: string }
 }
 
-function readPair(pair: string, parameters: Parameters): void {
-  const equals = pair.indexOf('=')
-  const key = queryUnescape(equals < 0 ? pair : pair.slice(0, equals))
-  if (key === undefined || !isParameter(key) || parameters[key] !== undefined) return
-  if (pair.includes(';')) return // Go has refused a semicolon in a pair since 1.17
-  const value = queryUnescape(equals < 0 ? '' : pair.slice(equals + 1))
-  if (value !== undefined) parameters[key] = value
+/**
+ * The selectors of a query; one that cannot be parsed is as none to authorization
+ * (k8s.io/apiserver/pkg/endpoints/filters/authorization.go GetAuthorizerAttributes).
+ */
+export function selectors(rawQuery: string): Selectors {
+  if (rawQuery === '') return {}
+  const { fieldSelector = '', labelSelector = '' } = readParameters(rawQuery)
+  return {
+    ...(fieldSelector !== '' && nameInFieldSelector(fieldSelector) !== undefined
+      ? { fieldSelector: { rawSelector: fieldSelector } }
+      : {}),
+    ...(labelSelector !== '' && isValidLabelSelector(labelSelector)
+      ? { labelSelector: { rawSelector: labelSelector } }
+      : {}),
+  }
+}
+
+/** The first value of each parameter. */
+function readParameters(rawQuery: string): Parameters {
+  const parameters: Parameters = {}
+  visitQuery(rawQuery, (key, rawValue) => {
+    if (!isParameter(key) || parameters[key] !== undefined) return
+    const value = queryUnescape(rawValue)
+    if (value !== undefined) parameters[key] = value
+  })
+  return parameters
 }
 
 function isParameter(key: string): key is keyof Parameters {

@@ -1,10 +1,10 @@
 import { STATUS_CODES } from 'node:http'
 import { headerBytes } from '../request/client-headers.js'
-import type { ClientResponse } from '../request/client.js'
+import type { InboundResponse } from '../request/inbound.js'
 import { statusBody, type StatusError } from './status-error.js'
 
 /** Answers with a Status of the proxy's own, unless the response has begun: then all that is left is to cut it off. */
-export function answer(res: ClientResponse, auditID: string, error: StatusError): void {
+export function answer(res: InboundResponse, auditID: string, error: StatusError): void {
   if (res.headersSent) {
     res.destroy()
     return

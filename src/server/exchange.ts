@@ -3,10 +3,10 @@ import type { TLSSocket } from 'node:tls'
 import type { Authenticated } from '../request/authenticated.js'
 import type { ObjectReference } from '../audit/event.js'
 import type { AuditContext, RequestAttributes } from '../audit/context.js'
-import type { Impersonation } from '../authentication/impersonation.js'
+import type { Impersonation } from '../authentication/impersonation/headers.js'
 import type { UserInfo } from '../request/user-info.js'
 import type { ClientHeaders } from '../request/client-headers.js'
-import type { ClientRequest, ClientResponse, ClientUpgrade } from '../request/client.js'
+import type { InboundRequest, InboundResponse, InboundUpgrade } from '../request/inbound.js'
 import { isLongRunning } from '../request/long-running.js'
 import { sourceIPs } from '../request/source-ips.js'
 import { truncateUserAgent } from '../request/user-agent.js'
@@ -31,14 +31,14 @@ export class Exchange implements Stoppable {
   evaluated = false
   /** Undefined until the policy has said that the request is audited, and where it is not. */
   audit: AuditContext | undefined
-  private reference: Readonly<ObjectReference> | undefined
-  private forwarding: Forwarding | undefined
-  private stopped = false
+  #reference: Readonly<ObjectReference> | undefined
+  #forwarding: Forwarding | undefined
+  #stopped = false
 
   constructor(
-    readonly req: ClientRequest,
-    readonly res: ClientResponse,
-    readonly upgrade: ClientUpgrade | undefined,
+    readonly req: InboundRequest,
+    readonly res: InboundResponse,
+    readonly upgrade: InboundUpgrade | undefined,
     readonly headers: ClientHeaders,
     readonly target: RequestTarget,
     readonly info: RequestInfo,
@@ -90,7 +90,7 @@ export class Exchange implements Stoppable {
   get objectRef(): Readonly<ObjectReference> | undefined {
     const { info } = this
     if (!info.isResourceRequest) return undefined
-    return (this.reference ??= {
+    return (this.#reference ??= {
       resource: info.resource,
       namespace: info.namespace,
       name: info.name,
@@ -102,8 +102,8 @@ export class Exchange implements Stoppable {
 
   /** From here on, stopping the exchange ends what is under way upstream. */
   follow(forwarding: Forwarding): void {
-    this.forwarding = forwarding
-    if (this.stopped) forwarding.end()
+    this.#forwarding = forwarding
+    if (this.#stopped) forwarding.end()
   }
 
   /** As Go's net/http does for every response while Shutdown is waiting. */
@@ -112,7 +112,7 @@ export class Exchange implements Stoppable {
   }
 
   stop(): void {
-    this.stopped = true
-    this.forwarding?.end()
+    this.#stopped = true
+    this.#forwarding?.end()
   }
 }

@@ -12,11 +12,12 @@ import {
 } from '../authentication/authenticator.js'
 import type { Authenticated } from '../request/authenticated.js'
 import type { UserInfo } from '../request/user-info.js'
-import { readImpersonation, withOriginalUser, type Impersonation } from '../authentication/impersonation.js'
+import { ImpersonationAuthorizer } from '../authentication/impersonation/authorizer.js'
+import { readImpersonation, withOriginalUser } from '../authentication/impersonation/headers.js'
+import { requestAttributes } from '../authentication/impersonation/request-attributes.js'
 import { errorMessage } from '../errors.js'
-import type { ClientRequest, ClientResponse, ClientUpgrade } from '../request/client.js'
+import type { InboundRequest, InboundResponse, InboundUpgrade } from '../request/inbound.js'
 import type { IdentityHeaders } from '../request/identity-headers.js'
-import { impersonationForbidden, mayImpersonate } from '../authentication/impersonation-access.js'
 import { forward, type ForwardRequest } from '../upstream/forward.js'
 import { upstreamHeaders } from '../upstream/request-headers.js'
 import type { Outcome } from '../upstream/response-pump.js'
@@ -26,7 +27,7 @@ import type { Route, Upstream } from '../upstream/upstream.js'
 import { answer } from './answer.js'
 import type { Exchange } from './exchange.js'
 import type { InFlight } from './in-flight.js'
-import { Refused, statusFor } from './refusal.js'
+import { statusFor } from './refusal.js'
 import { isExemptFromRetryAfter, sendRetryAfter } from './retry-after.js'
 import { ResponseAudit } from './response-audit.js'
 import * as status from './status-error.js'
@@ -56,70 +57,77 @@ export interface HandlerDependencies {
  * DefaultBuildHandlerChain.
  */
 export class RequestHandler {
-  constructor(private readonly deps: HandlerDependencies) {}
+  readonly #impersonation: ImpersonationAuthorizer
+
+  readonly #deps: HandlerDependencies
+
+  constructor(deps: HandlerDependencies) {
+    this.#deps = deps
+    this.#impersonation = new ImpersonationAuthorizer(deps.reviews)
+  }
 
   /** Serves one request. Whatever goes wrong ends this request alone. */
-  readonly handle = (req: ClientRequest, res: ClientResponse, upgrade?: ClientUpgrade): void => {
-    const { inFlight } = this.deps
+  readonly handle = (req: InboundRequest, res: InboundResponse, upgrade?: InboundUpgrade): void => {
+    const { inFlight } = this.#deps
     res.on('error', ignoreLateError)
-    const exchange = understand(req, res, upgrade, this.deps.identityHeaders, this.deps.recorder.now())
+    const exchange = understand(req, res, upgrade, this.#deps.identityHeaders, this.#deps.recorder.now())
     if (inFlight.turningAway && exchange.refusal === undefined && !isExemptFromRetryAfter(exchange)) {
       sendRetryAfter(exchange)
       return
     }
     inFlight.add(exchange)
-    void this.run(exchange)
+    void this.#run(exchange)
   }
 
-  private async run(exchange: Exchange): Promise<void> {
+  async #run(exchange: Exchange): Promise<void> {
     try {
-      await this.serve(exchange)
+      await this.#serve(exchange)
     } catch (err) {
-      await this.panic(exchange, err)
+      await this.#panic(exchange, err)
     } finally {
       exchange.audit?.end()
-      this.deps.inFlight.delete(exchange)
+      this.#deps.inFlight.delete(exchange)
     }
   }
 
-  private async serve(exchange: Exchange): Promise<void> {
-    if (exchange.refusal !== undefined) return this.refuse(exchange, exchange.refusal)
+  async #serve(exchange: Exchange): Promise<void> {
+    if (exchange.refusal !== undefined) return this.#refuse(exchange, exchange.refusal)
     let authenticated: Authenticated | undefined
     try {
-      const found = this.deps.authenticator.authenticate(exchange)
+      const found = this.#deps.authenticator.authenticate(exchange)
       authenticated = found instanceof Promise ? await found : found
     } catch (err) {
-      return this.refuse(exchange, this.whyUnauthenticated(exchange, err))
+      return this.#refuse(exchange, this.#whyUnauthenticated(exchange, err))
     }
-    if (authenticated === undefined) return this.refuse(exchange, status.UNAUTHORIZED)
+    if (authenticated === undefined) return this.#refuse(exchange, status.UNAUTHORIZED)
     exchange.authenticated = authenticated
 
-    const stored = this.evaluate(exchange)?.requestReceived() ?? true
+    const stored = this.#evaluate(exchange)?.requestReceived() ?? true
     if (!(stored instanceof Promise ? await stored : stored)) {
-      this.deps.observeRejected()
+      this.#deps.observeRejected()
       answer(exchange.res, exchange.auditID, status.internalError('failed to store audit event'))
       return
     }
-    await this.proxy(exchange, authenticated)
+    await this.#proxy(exchange, authenticated)
   }
 
   /** Asks the policy how the request is recorded: its audit context, undefined where it has no events. */
-  private evaluate(exchange: Exchange): AuditContext | undefined {
-    const { policy, recorder } = this.deps
+  #evaluate(exchange: Exchange): AuditContext | undefined {
+    const { policy, recorder } = this.#deps
     const user = exchange.authenticated?.user
     const config = policy.evaluate(user, exchange.info)
-    this.deps.observeLevel(config.level)
+    this.#deps.observeLevel(config.level)
     exchange.evaluated = true
-    if (config.level !== 'None')
-      exchange.audit = new AuditContext(recorder, config, exchange.attributes(user ?? NOBODY))
+    if (config.level === 'None') return undefined
+    exchange.audit = new AuditContext(recorder, config, exchange.attributes(user ?? NOBODY))
     return exchange.audit
   }
 
   /** A bug of ours, met by one request: it gets its Panic event and a 500, and nobody else notices. */
-  private async panic(exchange: Exchange, err: unknown): Promise<void> {
-    this.deps.log.error({ err, auditID: exchange.auditID }, 'panic while serving a request')
+  async #panic(exchange: Exchange, err: unknown): Promise<void> {
+    this.#deps.log.error({ err, auditID: exchange.auditID }, 'panic while serving a request')
     try {
-      if (!exchange.evaluated) this.evaluateInPanic(exchange)
+      if (!exchange.evaluated) this.#evaluateInPanic(exchange)
       await exchange.audit?.panic(err)
     } finally {
       answer(exchange.res, exchange.auditID, status.internalError('the proxy failed to serve the request'))
@@ -127,18 +135,18 @@ export class RequestHandler {
   }
 
   /** Where the policy itself is what fails, the request has its event all the same. */
-  private evaluateInPanic(exchange: Exchange): void {
+  #evaluateInPanic(exchange: Exchange): void {
     try {
-      this.evaluate(exchange)
+      this.#evaluate(exchange)
     } catch {
       const user = exchange.authenticated?.user ?? NOBODY
-      exchange.audit = new AuditContext(this.deps.recorder, WITHOUT_POLICY, exchange.attributes(user))
+      exchange.audit = new AuditContext(this.#deps.recorder, WITHOUT_POLICY, exchange.attributes(user))
     }
   }
 
   /** What a request is answered whose user could not be found out. */
-  private whyUnauthenticated({ auditID }: Exchange, err: unknown): status.StatusError {
-    const { log } = this.deps
+  #whyUnauthenticated({ auditID }: Exchange, err: unknown): status.StatusError {
+    const { log } = this.#deps
     if (err instanceof InvalidCredential) {
       log.debug({ auditID, reason: err.message }, 'authentication failed')
       return status.UNAUTHORIZED
@@ -149,54 +157,49 @@ export class RequestHandler {
   }
 
   /** k8s.io/apiserver/pkg/endpoints/filters/authn_audit.go WithFailedAuthenticationAudit: one event, ResponseStarted. */
-  private async refuse(exchange: Exchange, error: status.StatusError): Promise<void> {
-    const audit = this.evaluate(exchange)
+  async #refuse(exchange: Exchange, error: status.StatusError): Promise<void> {
+    const audit = this.#evaluate(exchange)
     if (audit !== undefined) {
-      describeAnswer(audit, exchange.info.isResourceRequest, error)
+      describeAnswer(audit, error)
       await audit.responseStarted()
     }
     answer(exchange.res, exchange.auditID, error)
   }
 
   /** The request goes upstream, or is answered with the error that keeps it from going there. */
-  private async proxy(exchange: Exchange, from: Authenticated): Promise<void> {
-    const { upstream } = this.deps
+  async #proxy(exchange: Exchange, from: Authenticated): Promise<void> {
+    const { upstream } = this.#deps
     let authenticated = from
     try {
       let impersonation = readImpersonation(exchange.headers)
       if (impersonation !== undefined && from.passage === 'asserted' && upstream.asserter.impersonates) {
-        await this.authorizeImpersonation(from, impersonation)
-        impersonation = { ...impersonation, target: withOriginalUser(impersonation.target, from.user) }
+        const attributes = requestAttributes(exchange.info, exchange.target)
+        const user = await this.#impersonation.authorize(from.user, impersonation.asked, attributes)
+        impersonation = { ...impersonation, target: withOriginalUser(user, from.user) }
         authenticated = { user: impersonation.target, passage: 'asserted' }
+      } else if (impersonation !== undefined) {
+        impersonation = await this.#impersonation.expect(impersonation)
       }
       exchange.impersonation = impersonation
       const route = upstream.route(authenticated)
-      await this.forward(exchange, route instanceof Promise ? await route : route)
+      await this.#forward(exchange, route instanceof Promise ? await route : route)
     } catch (err) {
       const error = statusFor(err)
       if (error === undefined) throw err
-      await this.answerAudited(exchange, error)
+      await this.#answerAudited(exchange, error)
     }
   }
 
-  private async authorizeImpersonation(from: Authenticated, impersonation: Impersonation): Promise<void> {
-    for (const check of impersonation.checks) {
-      if (!(await mayImpersonate(this.deps.reviews, from.user, check))) {
-        throw new Refused(status.forbidden(impersonationForbidden(from.user, check)))
-      }
-    }
-  }
-
-  private async forward(exchange: Exchange, route: Route): Promise<void> {
+  async #forward(exchange: Exchange, route: Route): Promise<void> {
     const { req, res, headers, audit, longRunning } = exchange
-    const observer = audit && new ResponseAudit(audit, this.deps.captures, exchange)
+    const observer = audit && new ResponseAudit(audit, this.#deps.captures, exchange)
     const request: ForwardRequest = {
       connections: route.connections,
       target: exchange.target.originForm,
       headers: upstreamHeaders(headers, {
         auditID: exchange.auditID,
         peer: exchange.peer,
-        keepAuthorization: route.keepAuthorization,
+        keepToken: route.keepToken,
         keepImpersonation: route.keepImpersonation,
         added: route.added,
       }),
@@ -214,7 +217,7 @@ export class RequestHandler {
             protocol: upgrade.protocol,
             onSwitch: () => {
               exchange.switched = true
-              if (this.deps.inFlight.draining) exchange.stop()
+              if (this.#deps.inFlight.draining) exchange.stop()
             },
           })
     exchange.follow(forwarding)
@@ -225,17 +228,14 @@ export class RequestHandler {
       observer?.discard()
       throw err
     }
-    await this.conclude(exchange, outcome, observer)
+    await this.#conclude(exchange, outcome, observer)
   }
 
-  private async conclude(
-    exchange: Exchange,
-    outcome: Outcome,
-    observer: ResponseAudit | undefined,
-  ): Promise<void> {
+  async #conclude(exchange: Exchange, outcome: Outcome, observer: ResponseAudit | undefined): Promise<void> {
     const { res, audit } = exchange
     const whole = outcome.kind === 'complete'
-    observer?.finish({ request: !whole || outcome.requestComplete, response: whole })
+    const started = observer?.finish({ request: !whole || outcome.requestComplete, response: whole })
+    if (started instanceof Promise) await started
     switch (outcome.kind) {
       case 'complete': {
         const stored = audit?.responseComplete()
@@ -244,11 +244,13 @@ export class RequestHandler {
         return
       }
       case 'client-gone':
-        audit?.annotate({ [ABORTED]: 'by the client' })
+        // That is how a watch ends.
+        if (!exchange.longRunning || !outcome.started) audit?.annotate({ [ABORTED]: 'by the client' })
+        if (!outcome.started && exchange.longRunning) await audit?.closedEarly()
         await audit?.responseComplete()
         return
       case 'upstream-gone':
-        this.deps.log.warn(
+        this.#deps.log.warn(
           { auditID: exchange.auditID, reason: errorMessage(outcome.error) },
           'the upstream broke off',
         )
@@ -257,15 +259,15 @@ export class RequestHandler {
         res.destroy()
         return
       case 'unreachable':
-        this.deps.log.error(
+        this.#deps.log.error(
           { auditID: exchange.auditID, reason: errorMessage(outcome.error) },
           'the upstream is unreachable',
         )
-        await this.answerAudited(exchange, status.serviceUnavailable('the apiserver is unreachable'))
+        await this.#answerAudited(exchange, status.serviceUnavailable('the apiserver is unreachable'))
         return
       case 'ended':
         if (!outcome.started) {
-          await this.answerAudited(exchange, status.serviceUnavailable('the proxy is shutting down'))
+          await this.#answerAudited(exchange, status.serviceUnavailable('the proxy is shutting down'))
           return
         }
         audit?.annotate({ [ABORTED]: 'by the proxy, which is shutting down' })
@@ -277,10 +279,10 @@ export class RequestHandler {
   }
 
   /** An error of the proxy's own in place of the upstream's answer. */
-  private async answerAudited(exchange: Exchange, error: status.StatusError): Promise<void> {
+  async #answerAudited(exchange: Exchange, error: status.StatusError): Promise<void> {
     const { audit } = exchange
     if (audit !== undefined) {
-      describeAnswer(audit, exchange.info.isResourceRequest, error)
+      describeAnswer(audit, error)
       if (exchange.longRunning) await audit.responseStarted()
       await audit.responseComplete()
     }
@@ -294,11 +296,9 @@ const WITHOUT_POLICY: AuditConfig = { level: 'Metadata', omitStages: new Set(), 
 /** The user of an event for which nobody was authenticated. */
 const NOBODY: UserInfo = { username: '' }
 
-function describeAnswer(audit: AuditContext, isResourceRequest: boolean, error: status.StatusError): void {
+function describeAnswer(audit: AuditContext, error: status.StatusError): void {
   audit.setStatus(status.responseStatusOf(error))
-  if (audit.config.level === 'RequestResponse' && isResourceRequest) {
-    audit.setResponseBody({ json: status.statusJSON(error) })
-  }
+  if (audit.config.level === 'RequestResponse') audit.setResponseBody({ json: status.statusJSON(error) })
 }
 
 function ignoreLateError(): void {

@@ -1,3 +1,4 @@
+import type { Awaitable } from '../awaitable.js'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -6,21 +7,21 @@ import type { Logger } from 'pino'
 /** One thing that /livez or /readyz asks. Undefined means that it is well; a string says what is wrong. */
 export interface HealthCheck {
   readonly name: string
-  check(): string | undefined | Promise<string | undefined>
+  check(): Awaitable<string | undefined>
 }
 
 /** A page of plain HTTP by path. */
-export type Page = (req: IncomingMessage, res: ServerResponse) => void | Promise<void>
+export type Page = (req: IncomingMessage, res: ServerResponse) => Awaitable<void>
 
 /** A plain HTTP listener for the proxy's own health and metrics, off the secure port. GET and HEAD only. */
 export class StatusListener {
-  private readonly server: Server
+  readonly #server: Server
 
-  constructor(
-    private readonly address: ListenAddress,
-    pages: ReadonlyMap<string, Page>,
-  ) {
-    this.server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, (req, res) => {
+  readonly #address: ListenAddress
+
+  constructor(address: ListenAddress, pages: ReadonlyMap<string, Page>) {
+    this.#address = address
+    this.#server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, (req, res) => {
       const path = (req.url ?? '').split('?', 1)[0] as string
       const page = pages.get(path)
       if (page === undefined) return void res.writeHead(404).end('404 page not found\n')
@@ -32,17 +33,17 @@ export class StatusListener {
 
   /** Rejects where the address cannot be bound. */
   async listen(): Promise<void> {
-    this.server.listen('fd' in this.address ? { fd: this.address.fd } : { ...this.address })
-    await once(this.server, 'listening')
+    this.#server.listen('fd' in this.#address ? { fd: this.#address.fd } : { ...this.#address })
+    await once(this.#server, 'listening')
   }
 
   get port(): number {
-    return (this.server.address() as AddressInfo).port
+    return (this.#server.address() as AddressInfo).port
   }
 
   close(): void {
-    this.server.close()
-    this.server.closeAllConnections()
+    this.#server.close()
+    this.#server.closeAllConnections()
   }
 }
 

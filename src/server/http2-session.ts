@@ -8,7 +8,7 @@ import {
 } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 import { TokenBucket } from '../token-bucket.js'
-import type { ServeRequest } from '../request/client.js'
+import type { ServeRequest } from '../request/inbound.js'
 import { Http2Request, Http2Response } from './http2-stream.js'
 
 /** k8s.io/apiserver/pkg/server/secure_serving.go Serve: its streams unless a flag says how many, and bytes for the upload of each. */
@@ -51,25 +51,26 @@ export interface Http2Options {
 
 /** The HTTP/2 side of the secure port: sessions over connections that TLS has made. */
 export class Http2Sessions {
-  private readonly sessions = new Set<Session>()
-  private readonly options: Http2Options
+  readonly #sessions = new Set<Session>()
 
-  constructor(
-    private readonly serveRequest: ServeRequest,
-    { maxStreams, goawayChance }: Http2Options,
-  ) {
-    this.options = { maxStreams: maxStreams || MAX_CONCURRENT_STREAMS, goawayChance }
+  readonly #serveRequest: ServeRequest
+  readonly #options: Http2Options
+
+  constructor(serveRequest: ServeRequest, { maxStreams, goawayChance }: Http2Options) {
+    this.#serveRequest = serveRequest
+    this.#options = { maxStreams: maxStreams || MAX_CONCURRENT_STREAMS, goawayChance }
   }
 
   /** Speaks HTTP/2 over a connection whose client chose it by ALPN. */
   serve(socket: TLSSocket): void {
-    const session = new Session(socket, this.serveRequest, this.options, () => this.sessions.delete(session))
-    this.sessions.add(session)
+    const onClose = () => this.#sessions.delete(session)
+    const session = new Session(socket, this.#serveRequest, this.#options, onClose)
+    this.#sessions.add(session)
   }
 
   /** Sends GOAWAY: streams under way go on, no more come, and a session ends with its last stream. */
   close(): void {
-    for (const session of this.sessions) session.close()
+    for (const session of this.#sessions) session.close()
   }
 }
 
@@ -78,40 +79,42 @@ export class Http2Sessions {
  * and ended when its client resets streams faster than anyone who wants answers (CVE-2023-44487).
  */
 class Session {
-  private readonly session: ServerHttp2Session
-  private readonly ticks: NodeJS.Timeout
-  private readonly resets: TokenBucket
-  private open = 0
-  private idleTicks = 0
+  readonly #session: ServerHttp2Session
+  readonly #ticks: NodeJS.Timeout
+  readonly #resets: TokenBucket
+  #open = 0
+  #idleTicks = 0
 
-  constructor(
-    private readonly socket: TLSSocket,
-    private readonly serveRequest: ServeRequest,
-    private readonly options: Http2Options,
-    onClose: () => void,
-  ) {
+  readonly #socket: TLSSocket
+  readonly #serveRequest: ServeRequest
+  readonly #options: Http2Options
+
+  constructor(socket: TLSSocket, serveRequest: ServeRequest, options: Http2Options, onClose: () => void) {
+    this.#socket = socket
+    this.#serveRequest = serveRequest
+    this.#options = options
     const { maxStreams } = options
     const burst = Math.max(MIN_RESET_BURST, RESET_BURST * maxStreams)
-    this.resets = new TokenBucket(RESETS_PER_SECOND, burst, performance.now())
-    this.session = performServerHandshake(socket, sessionOptions(maxStreams))
-    this.session.on('stream', this.onStream)
+    this.#resets = new TokenBucket(RESETS_PER_SECOND, burst, performance.now())
+    this.#session = performServerHandshake(socket, sessionOptions(maxStreams))
+    this.#session.on('stream', this.#onStream)
     // What the client breaks ends its session; the streams hear of it from 'close'.
-    this.session.on('error', ignore)
-    this.session.on('close', () => {
-      clearInterval(this.ticks)
+    this.#session.on('error', ignore)
+    this.#session.on('close', () => {
+      clearInterval(this.#ticks)
       onClose()
     })
     // Room for all streams together, so that none waits for another's upload. k8s.io/apiserver: MaxUploadBufferPerConnection.
-    this.session.setLocalWindowSize(Math.min(UPLOAD_BUFFER * maxStreams, MAX_WINDOW))
-    this.ticks = setInterval(this.onTick, PING_INTERVAL)
-    this.ticks.unref()
+    this.#session.setLocalWindowSize(Math.min(UPLOAD_BUFFER * maxStreams, MAX_WINDOW))
+    this.#ticks = setInterval(this.#onTick, PING_INTERVAL)
+    this.#ticks.unref()
   }
 
   readonly close = (): void => {
-    if (!this.session.closed) this.session.close()
+    if (!this.#session.closed) this.#session.close()
   }
 
-  private readonly onStream = (
+  readonly #onStream = (
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
     _flags: number,
@@ -121,19 +124,19 @@ class Session {
     const response = new Http2Response(stream, headers[':method'] as string, this.close)
     // The client may have taken back the request before it was seen.
     if (response.destroyed) {
-      if (stream.aborted) this.onReset()
+      if (stream.aborted) this.#onReset()
       return
     }
-    this.open++
-    this.idleTicks = 0
+    this.#open++
+    this.#idleTicks = 0
     stream.on('close', () => {
-      this.open--
-      if (stream.aborted && !response.cut) this.onReset()
+      this.#open--
+      if (stream.aborted && !response.cut) this.#onReset()
     })
     if (headers.expect?.toLowerCase() === '100-continue') stream.additionalHeaders({ ':status': 100 })
-    if (this.isLast()) response.shouldKeepAlive = false
-    const request = new Http2Request(stream, headers, rawHeaders, this.socket)
-    this.serveRequest(request, response)
+    if (this.#isLast()) response.shouldKeepAlive = false
+    const request = new Http2Request(stream, headers, rawHeaders, this.#socket)
+    this.#serveRequest(request, response)
     // Nobody reads a body that is not there, and a stream closes when both of its ends were read.
     if (request.endAfterHeaders) stream.resume()
   }
@@ -142,25 +145,25 @@ class Session {
    * Whether the connection is to end with this request, so that its client connects again, perhaps to another server
    * (k8s.io/apiserver/pkg/server/filters/goaway.go WithProbabilisticGoaway).
    */
-  private isLast(): boolean {
-    const { goawayChance } = this.options
+  #isLast(): boolean {
+    const { goawayChance } = this.#options
     return goawayChance > 0 && Math.random() < goawayChance
   }
 
-  private onReset(): void {
-    if (this.session.destroyed || this.resets.take(performance.now()) === 0) return
-    this.session.destroy(new Error('too many streams were reset'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
+  #onReset(): void {
+    if (this.#session.destroyed || this.#resets.take(performance.now()) === 0) return
+    this.#session.destroy(new Error('too many streams were reset'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
   }
 
-  private readonly onTick = (): void => {
-    if (this.session.destroyed) return
-    if (this.open === 0) {
-      this.idleTicks++
-      if (this.idleTicks >= IDLE_PINGS) this.close()
+  readonly #onTick = (): void => {
+    if (this.#session.destroyed) return
+    if (this.#open === 0) {
+      this.#idleTicks++
+      if (this.#idleTicks >= IDLE_PINGS) this.close()
       return
     }
     // Whether it is answered is for TCP to find out: a client that is merely stopped may come back.
-    this.session.ping(ignore)
+    this.#session.ping(ignore)
   }
 }
 

@@ -1,14 +1,16 @@
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
-import type { ClientRequest, ClientResponse } from '../request/client.js'
+import type { InboundRequest, InboundResponse } from '../request/inbound.js'
 
 /** What HTTP/2 delivered, as the handler reads requests. */
-export class Http2Request implements ClientRequest {
+export class Http2Request implements InboundRequest {
   readonly method: string
   readonly url: string
   readonly rawHeaders: readonly string[]
   readonly headers: { readonly 'content-length'?: string | undefined }
   readonly endAfterHeaders: boolean
+
+  readonly #stream: ServerHttp2Stream
 
   /**
    * @param headers those of Node's 'stream' event
@@ -16,11 +18,12 @@ export class Http2Request implements ClientRequest {
    *   hides what TLS knows of the client.
    */
   constructor(
-    private readonly stream: ServerHttp2Stream,
+    stream: ServerHttp2Stream,
     headers: NodeJS.Dict<string | string[]>,
     rawHeaders: readonly string[],
     readonly socket: TLSSocket,
   ) {
+    this.#stream = stream
     this.rawHeaders = oneCookie(rawHeaders, headers.cookie as string | undefined)
     this.method = headers[':method'] as string
     // CONNECT has none.
@@ -30,23 +33,23 @@ export class Http2Request implements ClientRequest {
   }
 
   get readableEnded(): boolean {
-    return this.stream.readableEnded
+    return this.#stream.readableEnded
   }
 
   on(event: string, listener: (argument: never) => void): void {
-    this.stream.on(event, listener as (argument: unknown) => void)
+    this.#stream.on(event, listener as (argument: unknown) => void)
   }
 
   off(event: string, listener: (argument: never) => void): void {
-    this.stream.off(event, listener as (argument: unknown) => void)
+    this.#stream.off(event, listener as (argument: unknown) => void)
   }
 
   pause(): void {
-    this.stream.pause()
+    this.#stream.pause()
   }
 
   resume(): void {
-    this.stream.resume()
+    this.#stream.resume()
   }
 }
 
@@ -65,58 +68,62 @@ function oneCookie(raw: readonly string[], cookie: string | undefined): readonly
 }
 
 /** Sends the response over its stream of HTTP/2. Nothing done here touches other streams of the session. */
-export class Http2Response implements ClientResponse {
+export class Http2Response implements InboundResponse {
   sendDate = true
   /** False: with the head goes a GOAWAY, as Go's HTTP/2 does it for `Connection: close`. Other streams go on. */
   shouldKeepAlive = true
   /** True where this end reset the stream. */
   cut = false
-  private statusCode = 0
-  private head: OutgoingHttpHeaders | undefined
-  private hasLength = false
-  private trailers: OutgoingHttpHeaders | undefined
+  #statusCode = 0
+  #head: OutgoingHttpHeaders | undefined
+  #hasLength = false
+  #trailers: OutgoingHttpHeaders | undefined
 
-  constructor(
-    private readonly stream: ServerHttp2Stream,
-    private readonly method: string,
-    private readonly endSession: () => void,
-  ) {}
+  readonly #stream: ServerHttp2Stream
+  readonly #method: string
+  readonly #endSession: () => void
+
+  constructor(stream: ServerHttp2Stream, method: string, endSession: () => void) {
+    this.#stream = stream
+    this.#method = method
+    this.#endSession = endSession
+  }
 
   get headersSent(): boolean {
-    return this.statusCode !== 0
+    return this.#statusCode !== 0
   }
 
   get destroyed(): boolean {
-    return this.stream.destroyed || this.stream.closed
+    return this.#stream.destroyed || this.#stream.closed
   }
 
   writeHead(statusCode: number, _statusMessage: string, headers: readonly string[]): void {
-    this.statusCode = statusCode
+    this.#statusCode = statusCode
     const head: OutgoingHttpHeaders = group(headers)
-    this.hasLength = head['content-length'] !== undefined
+    this.#hasLength = head['content-length'] !== undefined
     head[':status'] = statusCode
-    this.head = head
+    this.#head = head
   }
 
   flushHeaders(): void {
     // Without a body the head is the end of the stream, which is for end() to send.
-    if (!this.bodyless) this.respond(false)
+    if (!this.#bodyless) this.#respond(false)
   }
 
   write(chunk: Buffer): boolean {
-    this.respond(false)
-    if (this.destroyed || this.stream.writableEnded) return true
-    return this.stream.write(chunk)
+    this.#respond(false)
+    if (this.destroyed || this.#stream.writableEnded) return true
+    return this.#stream.write(chunk)
   }
 
   addTrailers(trailers: readonly [string, string][]): void {
-    this.trailers = group(trailers.flat())
+    this.#trailers = group(trailers.flat())
   }
 
   end(body?: string): void {
-    const empty = body === undefined || body === '' || this.bodyless
-    this.respond(empty && this.trailers === undefined)
-    const { stream } = this
+    const empty = body === undefined || body === '' || this.#bodyless
+    this.#respond(empty && this.#trailers === undefined)
+    const stream = this.#stream
     if (this.destroyed) return
     if (!stream.writableEnded) stream.end(empty ? undefined : body)
     // Whoever still sends a request that has been answered is told to stop (RFC 9113 section 8.1).
@@ -126,31 +133,32 @@ export class Http2Response implements ClientResponse {
   destroy(): void {
     if (this.destroyed) return
     this.cut = true
-    this.stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR)
   }
 
   on(event: string, listener: (argument: never) => void): void {
-    this.stream.on(event, listener as (argument: unknown) => void)
+    this.#stream.on(event, listener as (argument: unknown) => void)
   }
 
   off(event: string, listener: (argument: never) => void): void {
-    this.stream.off(event, listener as (argument: unknown) => void)
+    this.#stream.off(event, listener as (argument: unknown) => void)
   }
 
-  private get bodyless(): boolean {
-    const { statusCode } = this
-    return this.method === 'HEAD' || statusCode === 204 || statusCode === 205 || statusCode === 304
+  get #bodyless(): boolean {
+    const statusCode = this.#statusCode
+    return this.#method === 'HEAD' || statusCode === 204 || statusCode === 205 || statusCode === 304
   }
 
   /** Sends the head, if that is still to be done. */
-  private respond(endStream: boolean): void {
-    const { head, stream } = this
+  #respond(endStream: boolean): void {
+    const head = this.#head
+    const stream = this.#stream
     if (head === undefined) return
-    this.head = undefined
+    this.#head = undefined
     if (this.destroyed) return
     // Only a body of unknown length can be followed by trailers.
-    const waitForTrailers = !endStream && !this.hasLength && !this.bodyless
-    if (waitForTrailers) stream.once('wantTrailers', () => stream.sendTrailers(this.trailers ?? {}))
+    const waitForTrailers = !endStream && !this.#hasLength && !this.#bodyless
+    if (waitForTrailers) stream.once('wantTrailers', () => stream.sendTrailers(this.#trailers ?? {}))
     // Node's types leave out `sendDate`.
     const options: { endStream: boolean; waitForTrailers: boolean; sendDate: boolean } = {
       endStream,
@@ -163,7 +171,7 @@ export class Http2Response implements ClientResponse {
       if ((err as NodeJS.ErrnoException).code !== 'ERR_HTTP2_HEADER_SINGLE_VALUE') throw err
       stream.respond(joined(head), options)
     }
-    if (!this.shouldKeepAlive) this.endSession()
+    if (!this.shouldKeepAlive) this.#endSession()
   }
 }
 

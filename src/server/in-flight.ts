@@ -14,21 +14,25 @@ export interface Stoppable {
 
 /** The requests under way, for shutdown to wait for. */
 export class InFlight {
-  private readonly open = new Set<Stoppable>()
+  readonly #open = new Set<Stoppable>()
   /** True once shutdown has begun. */
   draining = false
   /** True while whoever comes is told to come again later. */
   turningAway = false
-  private whenEmpty: (() => void) | undefined
+  #whenEmpty: (() => void) | undefined
 
-  constructor(private readonly timers: Timers = systemTimers) {}
+  readonly #timers: Timers
+
+  constructor(timers: Timers = systemTimers) {
+    this.#timers = timers
+  }
 
   get size(): number {
-    return this.open.size
+    return this.#open.size
   }
 
   add(request: Stoppable): void {
-    this.open.add(request)
+    this.#open.add(request)
     if (!this.draining) return
     // It came in while the server was draining, over a connection that was still open.
     request.closeConnection()
@@ -36,8 +40,8 @@ export class InFlight {
   }
 
   delete(request: Stoppable): void {
-    this.open.delete(request)
-    if (this.open.size === 0) this.whenEmpty?.()
+    this.#open.delete(request)
+    if (this.#open.size === 0) this.#whenEmpty?.()
   }
 
   /**
@@ -47,25 +51,25 @@ export class InFlight {
   async drain(deadline: AbortSignal, watchGracePeriod = 0): Promise<void> {
     this.draining = true
     const watches: Stoppable[] = []
-    for (const request of [...this.open]) {
+    for (const request of [...this.#open]) {
       // Or the client would send its next request into a connection that is about to close, and never know its fate.
       request.closeConnection()
       if (!request.endless) continue
       if (request.watch && watchGracePeriod > 0) watches.push(request)
       else request.stop()
     }
-    if (watches.length > 0) stopSpread(watches, watchGracePeriod, deadline, this.timers)
-    await this.empty(deadline)
-    for (const request of [...this.open]) request.stop()
-    await this.empty(AbortSignal.timeout(1000))
+    if (watches.length > 0) stopSpread(watches, watchGracePeriod, deadline, this.#timers)
+    await this.#empty(deadline)
+    for (const request of [...this.#open]) request.stop()
+    await this.#empty(AbortSignal.timeout(1000))
   }
 
-  private async empty(deadline: AbortSignal): Promise<void> {
-    if (this.open.size === 0 || deadline.aborted) return
+  async #empty(deadline: AbortSignal): Promise<void> {
+    if (this.#open.size === 0 || deadline.aborted) return
     await new Promise<void>((resolve) => {
-      this.whenEmpty = resolve
+      this.#whenEmpty = resolve
       deadline.addEventListener('abort', () => resolve(), { once: true })
     })
-    this.whenEmpty = undefined
+    this.#whenEmpty = undefined
   }
 }

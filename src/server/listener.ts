@@ -8,7 +8,7 @@ import {
   type TlsOptions,
   type TLSSocket,
 } from 'node:tls'
-import type { ServeRequest } from '../request/client.js'
+import type { ServeRequest } from '../request/inbound.js'
 import { Http2Sessions, type Http2Options } from './http2-session.js'
 import type { ServingMaterial } from './serving-tls.js'
 import { statusBody, badRequest } from './status-error.js'
@@ -40,39 +40,46 @@ const BACKLOG = 4096
 
 /** Milliseconds in which a connection that idles when the shutdown begins may bring one more request. */
 const LAST_REQUEST = 500
+/**
+ * Milliseconds in which a client that is still sending may read why it was refused: a connection that is closed before all of
+ * it is read is reset, and what was answered is lost. As net/http's rstAvoidanceDelay, but twice as long.
+ */
+const READ_REFUSAL = 1000
 /** Milliseconds in which the last bytes of the last responses are to reach their clients. */
 const FLUSH_TIMEOUT = 1000
 
 /** The secure port: TLS with optional client certificates, HTTP/2 or HTTP/1.1 as the client chooses by ALPN. */
 export class Listener {
-  private readonly server: Server
-  private readonly http2: Http2Sessions
-  private readonly sockets = new Set<Socket>()
+  readonly #server: Server
+  readonly #http2: Http2Sessions
+  readonly #sockets = new Set<Socket>()
   /** The last response of each connection of HTTP/1.1. */
-  private readonly answers = new WeakMap<Socket, ServerResponse>()
-  /** Make TLS for clients who came to an address that has a certificate of its own. */
-  private readonly byAddress = new Map<string, TLSServer>()
-  private contexts: TLSContexts
+  readonly #answers = new WeakMap<Socket, ServerResponse>()
+  /** Connections that are told that they brought no HTTP. */
+  readonly #refused = new WeakSet<Socket>()
 
-  constructor(
-    private readonly options: ListenerOptions,
-    material: ServingMaterial,
-    serveRequest: ServeRequest,
-  ) {
-    this.http2 = new Http2Sessions(serveRequest, options.http2)
-    this.contexts = new TLSContexts(material, options)
+  /** Make TLS for clients who came to an address that has a certificate of its own. */
+  readonly #byAddress = new Map<string, TLSServer>()
+  #contexts: TLSContexts
+
+  readonly #options: ListenerOptions
+
+  constructor(options: ListenerOptions, material: ServingMaterial, serveRequest: ServeRequest) {
+    this.#options = options
+    this.#http2 = new Http2Sessions(serveRequest, options.http2)
+    this.#contexts = new TLSContexts(material, options)
     const tls: TlsOptions = {
       requestCert: material.clientCA !== undefined,
       // Whether a certificate is good is for the authenticators to say, with a Status.
       rejectUnauthorized: false,
       ALPNProtocols: ['h2', 'http/1.1'],
       ...(material.named.length > 0 && {
-        SNICallback: (name, use) => use(null, this.contexts.forServerName(name)),
+        SNICallback: (name, use) => use(null, this.#contexts.forServerName(name)),
       }),
     }
-    this.server = createServer(
+    this.#server = createServer(
       {
-        ...this.contexts.fallback,
+        ...this.#contexts.fallback,
         ...tls,
         maxHeaderSize: MAX_HEADER_BYTES,
         // A request may take as long as it likes: uploads, watches. Only its head must come in time.
@@ -86,39 +93,41 @@ export class Listener {
       },
       // Not passed on as it is: node:http would hand over more than these two.
       (req, res) => {
-        this.answers.set(req.socket, res)
+        this.#answers.set(req.socket, res)
         serveRequest(req, res)
       },
     )
-    this.server.maxHeadersCount = 0
-    for (const [address, context] of this.contexts.byAddress)
-      this.byAddress.set(address, createTLSServer({ ...context, ...tls }))
-    if (this.byAddress.size > 0) this.chooseByAddress()
-    this.server.on('connection', (socket: Socket) => this.track(socket))
-    this.server.on('clientError', (err: NodeJS.ErrnoException, socket: Socket) => {
-      const answer = this.answers.get(socket)
+    this.#server.maxHeadersCount = 0
+    for (const [address, context] of this.#contexts.byAddress)
+      this.#byAddress.set(address, createTLSServer({ ...context, ...tls }))
+    if (this.#byAddress.size > 0) this.#chooseByAddress()
+    this.#server.on('connection', (socket: Socket) => this.#track(socket))
+    this.#server.on('clientError', (err: NodeJS.ErrnoException, socket: Socket) => {
+      const answer = this.#answers.get(socket)
       // What stands in the middle of a response is part of it to whoever reads it.
       if (answer?.headersSent === true && !answer.writableFinished) socket.destroy()
-      else refuse(err, socket)
+      else if (err.code === 'ECONNRESET') socket.destroy()
+      // What else it brings is no request either: it is read and forgotten.
+      else if (!this.#refused.has(socket)) this.#refuse(err, socket)
     })
-    this.server.on('upgrade', (req: IncomingMessage, socket: Socket, head: Buffer) => {
+    this.#server.on('upgrade', (req: IncomingMessage, socket: Socket, head: Buffer) => {
       const response = new UpgradeResponse(req, socket, head)
       serveRequest(req, response, response)
     })
-    this.chooseProtocol()
+    this.#chooseProtocol()
   }
 
   /** Takes this TLS material for new connections; those that are open keep theirs. */
   setMaterial(material: ServingMaterial): void {
-    this.contexts = new TLSContexts(material, this.options)
-    this.server.setSecureContext(this.contexts.fallback)
-    for (const [address, context] of this.contexts.byAddress)
-      this.byAddress.get(address)?.setSecureContext(context)
+    this.#contexts = new TLSContexts(material, this.#options)
+    this.#server.setSecureContext(this.#contexts.fallback)
+    for (const [address, context] of this.#contexts.byAddress)
+      this.#byAddress.get(address)?.setSecureContext(context)
   }
 
   /** Rejects where the address cannot be bound. */
   async listen(): Promise<void> {
-    const { fd, bindAddress, port, permitPortSharing } = this.options
+    const { fd, bindAddress, port, permitPortSharing } = this.#options
     // Of a descriptor each worker process has its own; an address is opened by the primary, once for all.
     // (With reusePort each worker process opens it for itself.) Node's types of version 20 leave reusePort out.
     const address: ListenOptions & { reusePort: boolean } = {
@@ -127,24 +136,24 @@ export class Listener {
       backlog: BACKLOG,
       reusePort: permitPortSharing,
     }
-    if (fd === undefined) this.server.listen(address)
-    else this.server.listen({ fd, exclusive: true }, BACKLOG)
-    await once(this.server, 'listening')
+    if (fd === undefined) this.#server.listen(address)
+    else this.#server.listen({ fd, exclusive: true }, BACKLOG)
+    await once(this.#server, 'listening')
   }
 
   /** The IP address that it listens on. */
   get address(): string {
-    return (this.server.address() as AddressInfo).address
+    return (this.#server.address() as AddressInfo).address
   }
 
   /** The port that it listens on. */
   get port(): number {
-    return (this.server.address() as AddressInfo).port
+    return (this.#server.address() as AddressInfo).port
   }
 
   /** Whether a new connection can be made: false where descriptors have run out, say. Takes a second at most. */
   acceptsConnections(): Promise<boolean> {
-    const address = this.server.address() as AddressInfo | null
+    const address = this.#server.address() as AddressInfo | null
     if (address === null) return Promise.resolve(false)
     const host =
       address.address === '::' ? '::1' : address.address === '0.0.0.0' ? '127.0.0.1' : address.address
@@ -163,8 +172,8 @@ export class Listener {
   /** Takes no new connections. Requests under way go on, and so do HTTP/1.1 connections that idle. */
   stopAccepting(): void {
     // https.Server's own would close what idles, perhaps while its next request is on the way.
-    NetServer.prototype.close.call(this.server)
-    this.http2.close()
+    NetServer.prototype.close.call(this.#server)
+    this.#http2.close()
   }
 
   /**
@@ -173,20 +182,20 @@ export class Listener {
    * @param deadline until when there is time for that, however short
    */
   async closeIdle(deadline: AbortSignal): Promise<void> {
-    await this.allClosed(AbortSignal.any([deadline, AbortSignal.timeout(LAST_REQUEST)]))
-    this.server.closeIdleConnections()
+    await this.#allClosed(AbortSignal.any([deadline, AbortSignal.timeout(LAST_REQUEST)]))
+    this.#server.closeIdleConnections()
   }
 
   /** Every request has been answered: lets what was written reach the clients, and cuts off whatever is still connected. */
   async close(): Promise<void> {
-    this.server.close()
-    this.http2.close()
-    await this.allClosed(AbortSignal.timeout(FLUSH_TIMEOUT))
-    for (const socket of this.sockets) socket.destroy()
+    this.#server.close()
+    this.#http2.close()
+    await this.#allClosed(AbortSignal.timeout(FLUSH_TIMEOUT))
+    for (const socket of this.#sockets) socket.destroy()
   }
 
-  private async allClosed(deadline: AbortSignal): Promise<void> {
-    const closed = [...this.sockets].map((socket) => once(socket, 'close', { signal: deadline }))
+  async #allClosed(deadline: AbortSignal): Promise<void> {
+    const closed = [...this.#sockets].map((socket) => once(socket, 'close', { signal: deadline }))
     await Promise.allSettled(closed)
   }
 
@@ -194,19 +203,20 @@ export class Listener {
    * Puts a choice before what https.Server does with a connection that TLS has made: speak HTTP/1.1. (http2's own server
    * for both protocols knows fewer of the limits for HTTP/1.1.)
    */
-  private chooseProtocol(): void {
-    const { server } = this
+  #chooseProtocol(): void {
+    const server = this.#server
     const speakHttp1 = server.listeners('secureConnection') as ((socket: TLSSocket) => void)[]
     server.removeAllListeners('secureConnection')
     server.on('secureConnection', (socket: TLSSocket) => {
-      if (socket.alpnProtocol === 'h2') this.http2.serve(socket)
+      if (socket.alpnProtocol === 'h2') this.#http2.serve(socket)
       else for (const speak of speakHttp1) speak.call(server, socket)
     })
   }
 
   /** Puts a choice before TLS: whose certificate a client is shown who names no server. */
-  private chooseByAddress(): void {
-    const { server, byAddress } = this
+  #chooseByAddress(): void {
+    const server = this.#server
+    const byAddress = this.#byAddress
     const makeTLS = server.listeners('connection') as ((socket: Socket) => void)[]
     server.removeAllListeners('connection')
     server.on('connection', (socket: Socket) => {
@@ -220,18 +230,26 @@ export class Listener {
     }
   }
 
-  private track(socket: Socket): void {
-    this.sockets.add(socket)
-    socket.on('close', () => this.sockets.delete(socket))
+  /** Answers what is no request, and closes the connection when the client has had time to read that. */
+  #refuse(err: NodeJS.ErrnoException, socket: Socket): void {
+    if (!socket.writable) {
+      socket.destroy()
+      return
+    }
+    this.#refused.add(socket)
+    socket.end(refusal(err))
+    const timer = setTimeout(() => socket.destroy(), READ_REFUSAL)
+    socket.once('close', () => clearTimeout(timer))
+  }
+
+  #track(socket: Socket): void {
+    this.#sockets.add(socket)
+    socket.on('close', () => this.#sockets.delete(socket))
   }
 }
 
 /** What does not parse as a request gets a Status all the same. */
-function refuse(err: NodeJS.ErrnoException, socket: Socket | TLSSocket): void {
-  if (!socket.writable || err.code === 'ECONNRESET') {
-    socket.destroy()
-    return
-  }
+function refusal(err: NodeJS.ErrnoException): string {
   const tooLarge = err.code === 'HPE_HEADER_OVERFLOW'
   const timeout = err.code === 'ERR_HTTP_REQUEST_TIMEOUT'
   const [line, error] = tooLarge
@@ -246,8 +264,8 @@ function refuse(err: NodeJS.ErrnoException, socket: Socket | TLSSocket): void {
         ]
       : ['400 Bad Request', badRequest('the request is not well-formed HTTP')]
   const body = statusBody(error)
-  socket.end(
+  return (
     `HTTP/1.1 ${line}\r\nConnection: close\r\nContent-Type: application/json\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
   )
 }

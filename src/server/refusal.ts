@@ -1,20 +1,14 @@
-import { ImpersonationError, ReservedExtra } from '../authentication/impersonation.js'
-import { UnassertableIdentity } from '../upstream/identity.js'
+import { ImpersonationForbidden, ImpersonationInvalid } from '../authentication/impersonation/forbidden.js'
+import { ReservedExtra } from '../authentication/impersonation/headers.js'
 import { ReviewError } from '../cluster/reviews.js'
+import { UnassertableIdentity } from '../upstream/identity.js'
 import * as status from './status-error.js'
-
-/** An answer of the proxy's own that takes the place of a request going upstream. */
-export class Refused extends Error {
-  constructor(readonly error: status.StatusError) {
-    super(error.message)
-  }
-}
 
 /** What the client is answered where a request may not go upstream; undefined for an error that is a bug. */
 export function statusFor(err: unknown): status.StatusError | undefined {
-  if (err instanceof Refused) return err.error
+  if (err instanceof ImpersonationForbidden) return status.forbidden(err.message, err.details)
+  if (err instanceof ImpersonationInvalid) return status.badRequest(err.message)
   if (err instanceof ReservedExtra) return status.forbidden(err.message)
-  if (err instanceof ImpersonationError) return status.internalError(err.message)
   if (err instanceof UnassertableIdentity) return status.internalError(err.message)
   if (err instanceof ReviewError)
     return status.serviceUnavailable(

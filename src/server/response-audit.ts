@@ -1,10 +1,16 @@
 import type { AuditContext } from '../audit/context.js'
+import type { CapturedBody } from '../audit/captured-body.js'
 import type { BodyCapture } from '../audit/capture/capture.js'
 import type { Captures } from '../audit/capture/body-capture.js'
+import { encodingOf } from '../audit/capture/media-type.js'
+import { readObjectHeader } from '../audit/capture/metadata.js'
 import type { ResponseStatus } from '../audit/event.js'
-import { refusesImpersonation } from '../authentication/impersonation-access.js'
+import { refusesImpersonation } from '../authentication/impersonation/refused.js'
 import { andThen, type Awaitable } from '../awaitable.js'
-import type { ResponseObserver } from '../upstream/response-pump.js'
+import { acceptsJSON } from '../request/accept.js'
+import type { RequestInfo } from '../request/request-info.js'
+import type { ResponseHead, ResponseObserver } from '../upstream/response-pump.js'
+import { deprecationAnnotations } from './deprecation.js'
 import type { Exchange } from './exchange.js'
 
 /**
@@ -13,15 +19,22 @@ import type { Exchange } from './exchange.js'
  */
 export class ResponseAudit implements ResponseObserver {
   readonly requestCapture: BodyCapture | undefined
-  private responseCapture: BodyCapture | undefined
-  private statusCode: number | undefined
-  private startedPending = false
+  #responseCapture: BodyCapture | undefined
+  #statusCode: number | undefined
+  #prioritized = false
+  #startedPending = false
+  /** kube-apiserver writes this answer past its audit log: the event has its code alone. */
+  #unlogged = false
+  #warnings: readonly string[] = []
 
-  constructor(
-    private readonly audit: AuditContext,
-    private readonly captures: Captures,
-    private readonly exchange: Exchange,
-  ) {
+  readonly #audit: AuditContext
+  readonly #captures: Captures
+  readonly #exchange: Exchange
+
+  constructor(audit: AuditContext, captures: Captures, exchange: Exchange) {
+    this.#audit = audit
+    this.#captures = captures
+    this.#exchange = exchange
     const { headers, info, longRunning, method, objectRef } = exchange
     // kube-apiserver records no bodies of requests that it does not decode: those without a resource, and connections.
     if (!info.isResourceRequest || longRunning) return
@@ -33,31 +46,30 @@ export class ResponseAudit implements ResponseObserver {
         status: false,
         omitManagedFields,
       },
-      {
-        mediaType: headers.get('content-type'),
-        contentEncoding: headers.get('content-encoding'),
-        method,
-        ref: objectRef,
-      },
+      { mediaType: headers.get('content-type'), method, ref: objectRef },
     )
   }
 
-  start(
-    statusCode: number,
-    contentType: string | undefined,
-    contentEncoding: string | undefined,
-  ): Awaitable<void> {
-    const { audit, exchange } = this
-    this.statusCode = statusCode
+  start(head: ResponseHead): Awaitable<void> {
+    const audit = this.#audit
+    const exchange = this.#exchange
+    const { statusCode, contentType, contentEncoding } = head
+    this.#statusCode = statusCode
+    this.#warnings = head.warnings
+    this.#prioritized = head.prioritized
     const failed = statusCode >= 400
+    this.#unlogged = failed && isRawJSON(contentType, exchange.headers.get('accept'))
     // The body of a long-running response is a stream unless it is an error.
     if (!exchange.longRunning || failed) {
-      this.responseCapture = this.captures.response(
+      this.#responseCapture = this.#captures.response(
         {
-          object: audit.config.level === 'RequestResponse' && exchange.info.isResourceRequest,
+          object:
+            audit.config.level === 'RequestResponse' &&
+            (failed || exchange.info.isResourceRequest || OBJECT_PATHS.test(exchange.info.path)),
           metadata: false,
           status: true,
           omitManagedFields: audit.config.omitManagedFields,
+          issuedToken: statusCode === 201 && issuesToken(exchange.info),
         },
         { mediaType: contentType, contentEncoding, method: exchange.method, ref: exchange.objectRef },
       )
@@ -65,75 +77,103 @@ export class ResponseAudit implements ResponseObserver {
     if (!exchange.longRunning) return
     if (failed) {
       // Its ResponseStarted event shows the Status, which has yet to arrive.
-      this.startedPending = true
+      this.#startedPending = true
       return
     }
     audit.setStatus({ code: statusCode })
-    this.impersonated()
+    this.#impersonated()
     return andThen(audit.responseStarted(), () => {})
   }
 
   data(chunk: Buffer): void {
-    this.responseCapture?.write(chunk)
+    this.#responseCapture?.write(chunk)
   }
 
   /**
    * The exchange is over: reads the captures, and emits what was held back of ResponseStarted.
    * @param complete false where a body was cut off
+   * @returns false where that event was to be stored and was not
    */
-  finish(complete: { request: boolean; response: boolean }): void {
-    const { audit } = this
+  finish(complete: { request: boolean; response: boolean }): Awaitable<boolean> {
+    const audit = this.#audit
     const requestBody = this.requestCapture?.end(complete.request)
-    if (this.statusCode === undefined) {
+    if (this.#statusCode === undefined) {
       if (requestBody !== undefined) audit.setRequestBody({ ...requestBody, metadata: undefined })
-      if (this.exchange.longRunning) {
-        audit.setStatus({ code: 200, status: 'Success', message: 'Connection closed early' })
-        void audit.responseStarted()
-      }
-      return
+      return true
     }
-    const responseBody = this.responseCapture?.end(complete.response)
-    const status: ResponseStatus = { ...responseBody?.status, code: this.statusCode }
-    // What no serializer was found for, kube-apiserver writes past its audit log.
-    if (this.statusCode === NOT_ACCEPTABLE) audit.setStatus({ code: this.statusCode })
+    const responseBody = this.#responseCapture?.end(complete.response)
+    const status: ResponseStatus = { ...responseBody?.status, code: this.#statusCode }
+    if (this.#unlogged) audit.setStatus({ code: this.#statusCode })
     else {
       audit.setStatus(status)
-      if (responseBody !== undefined) audit.setResponseBody(responseBody)
+      if (responseBody !== undefined) audit.setResponseBody(this.#logged(responseBody))
     }
-    if (!this.refusesImpersonation(status)) this.impersonated()
+    if (!this.#refusesImpersonation(status)) this.#impersonated()
     if (requestBody !== undefined) {
       audit.setRequestBody(wasDecoded(status) ? requestBody : { ...requestBody, metadata: undefined })
     }
-    if (this.startedPending) void audit.responseStarted()
+    const started = this.#startedPending ? audit.responseStarted() : true
+    // kube-apiserver learns of it when its handler has returned.
+    audit.annotate(deprecationAnnotations(this.#warnings, this.#exchange.info))
+    return started
   }
 
   /** The exchange failed inside the proxy: lets go of what was captured. */
   discard(): void {
     this.requestCapture?.end(false)
-    this.responseCapture?.end(false)
+    this.#responseCapture?.end(false)
+  }
+
+  /** What is no API object (`/version`, the paths at `/`) is not written by what logs objects. */
+  #logged(body: CapturedBody): CapturedBody {
+    if (this.#exchange.info.isResourceRequest || body.json === undefined) return body
+    return readObjectHeader(body.json).kind === undefined ? { ...body, json: undefined } : body
   }
 
   /** kube-apiserver leaves impersonatedUser out where it refused the impersonation itself. */
-  private refusesImpersonation(status: ResponseStatus): boolean {
-    const { authenticated, impersonation } = this.exchange
+  #refusesImpersonation(status: ResponseStatus): boolean {
+    const { authenticated, impersonation, longRunning } = this.#exchange
     if (authenticated === undefined || impersonation === undefined) return false
-    return refusesImpersonation(status, authenticated.user, impersonation.checks)
+    const response = { status, prioritized: this.#prioritized, longRunning }
+    return refusesImpersonation(response, authenticated.user.username, impersonation.target.username)
   }
 
-  private impersonated(): void {
-    if (this.exchange.impersonation !== undefined)
-      this.audit.setImpersonatedUser(this.exchange.impersonation.target)
+  #impersonated(): void {
+    const { impersonation } = this.#exchange
+    // Without a name it is an error, whatever the apiserver calls it.
+    if (impersonation === undefined || impersonation.asked.username === '') return
+    this.#audit.setImpersonatedUser(impersonation.target)
   }
 }
 
-const NOT_ACCEPTABLE = 406
+/**
+ * Paths without a resource whose answers are API objects: discovery, and what a server says of itself
+ * (k8s.io/apiserver/pkg/endpoints/discovery, pkg/server/flagz and statusz). Errors are, whatever the path.
+ */
+const OBJECT_PATHS = /^\/(?:apis?(?:\/.*)?|flagz|statusz)$/s
+
+/**
+ * Whether an error was written as JSON because the client accepts nothing that it could be encoded in
+ * (k8s.io/apiserver/pkg/endpoints/handlers/responsewriters WriteObjectNegotiated, WriteRawJSON).
+ */
+function isRawJSON(contentType: string | undefined, accept: string | undefined): boolean {
+  return encodingOf(contentType, false) === 'json' && !acceptsJSON(accept)
+}
+
+/** Whether the request asks for a token of a service account. */
+function issuesToken({ verb, apiGroup, resource, subresource }: RequestInfo): boolean {
+  return verb === 'create' && apiGroup === '' && resource === 'serviceaccounts' && subresource === 'token'
+}
 
 /** What k8s.io/apiserver/pkg/endpoints/handlers/create.go transformDecodeError and its like say. */
 const UNDECODED = [
   ' cannot be handled as a ',
   'the object provided is unrecognized',
   "couldn't get version/kind",
+  'the API version in the data (',
 ]
+/** The options in the query are checked before the body is decoded. */
+const INVALID_OPTIONS = /^(?:Create|Update)Options\.meta\.k8s\.io "" is invalid: /
 
 /**
  * Whether kube-apiserver came to decode the request's body, which is when it completes the object reference from it. It
@@ -146,7 +186,7 @@ function wasDecoded(status: ResponseStatus): boolean {
   switch (code) {
     case 401:
     case 405:
-    case NOT_ACCEPTABLE:
+    case 406:
     case 413:
     case 415:
     case 429:
@@ -157,6 +197,8 @@ function wasDecoded(status: ResponseStatus): boolean {
       return !(message.includes(' is forbidden: User "') && message.includes('" cannot '))
     case 400:
       return !UNDECODED.some((words) => message.includes(words))
+    case 422:
+      return !INVALID_OPTIONS.test(message)
     default:
       return true
   }

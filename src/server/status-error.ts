@@ -6,6 +6,8 @@ export interface StatusError {
   readonly reason: string
   readonly message: string
   readonly retryAfterSeconds?: number
+  /** metav1.StatusDetails, but for the seconds. */
+  readonly details?: { readonly name?: string; readonly group?: string; readonly kind?: string }
 }
 
 /** k8s.io/apimachinery/pkg/api/errors NewUnauthorized, as endpoints/filters/authentication.go Unauthorized uses it. */
@@ -26,9 +28,9 @@ export function serviceUnavailable(message: string): StatusError {
   return { code: 503, reason: 'ServiceUnavailable', message, retryAfterSeconds: 1 }
 }
 
-/** k8s.io/apimachinery/pkg/api/errors NewForbidden. */
-export function forbidden(message: string): StatusError {
-  return { code: 403, reason: 'Forbidden', message }
+/** k8s.io/apimachinery/pkg/api/errors NewForbidden, but for the message. */
+export function forbidden(message: string, details?: StatusError['details']): StatusError {
+  return { code: 403, reason: 'Forbidden', message, ...(details === undefined ? {} : { details }) }
 }
 
 /** The Status as the JSON that goes over the wire, ended by a newline as kube-apiserver ends it. */
@@ -45,21 +47,24 @@ export function statusJSON(error: StatusError): string {
     status: 'Failure',
     message: error.message,
     reason: error.reason,
-    details:
-      error.retryAfterSeconds === undefined ? undefined : { retryAfterSeconds: error.retryAfterSeconds },
+    details: detailsOf(error),
     code: error.code,
   })
 }
 
 /** What an event's responseStatus says of the Status. */
 export function responseStatusOf(error: StatusError): ResponseStatus {
+  const details = detailsOf(error)
   return {
     status: 'Failure',
     message: error.message,
     reason: error.reason,
     code: error.code,
-    ...(error.retryAfterSeconds === undefined
-      ? {}
-      : { details: `{"retryAfterSeconds":${error.retryAfterSeconds}}` }),
+    ...(details === undefined ? {} : { details: JSON.stringify(details) }),
   }
+}
+
+function detailsOf({ details, retryAfterSeconds }: StatusError): object | undefined {
+  if (details === undefined && retryAfterSeconds === undefined) return undefined
+  return { ...details, ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }) }
 }

@@ -62,7 +62,8 @@ function contextOptions(
     ...(clientCA === undefined ? {} : { ca: clientCA }),
     minVersion,
     ...(ciphers === undefined ? {} : { ciphers }),
-    // A resumed session would carry a certificate that was verified long ago.
-    secureOptions: constants.SSL_OP_NO_TICKET,
+    // A resumed session would carry a certificate that was verified long ago, and a renegotiated one another certificate
+    // than the one that was. crypto/tls does not renegotiate either.
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
   }
 }

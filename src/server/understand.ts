@@ -1,6 +1,12 @@
 import { ClientHeaders } from '../request/client-headers.js'
-import { hasBody, type ClientRequest, type ClientResponse, type ClientUpgrade } from '../request/client.js'
+import {
+  hasBody,
+  type InboundRequest,
+  type InboundResponse,
+  type InboundUpgrade,
+} from '../request/inbound.js'
 import type { IdentityHeaders } from '../request/identity-headers.js'
+import { isLongRunning } from '../request/long-running.js'
 import {
   newRequestInfo,
   nonResourceRequest,
@@ -8,6 +14,7 @@ import {
   type RequestInfo,
 } from '../request/request-info.js'
 import { InvalidRequestTarget, parseRequestTarget, type RequestTarget } from '../request/request-target.js'
+import { invalidTimeout } from '../request/timeout.js'
 import { Exchange } from './exchange.js'
 import * as status from './status-error.js'
 
@@ -18,9 +25,9 @@ import * as status from './status-error.js'
  * @param receivedAt microseconds since the Unix epoch
  */
 export function understand(
-  req: ClientRequest,
-  res: ClientResponse,
-  upgrade: ClientUpgrade | undefined,
+  req: InboundRequest,
+  res: InboundResponse,
+  upgrade: InboundUpgrade | undefined,
   identityHeaders: IdentityHeaders,
   receivedAt: number,
 ): Exchange {
@@ -30,7 +37,8 @@ export function understand(
   try {
     const target = parseRequestTarget(req.url ?? '')
     const info = newRequestInfo(req.method ?? 'GET', target)
-    return new Exchange(req, res, upgrade, headers, target, info, receivedAt, refusal ?? unroutable(target))
+    const error = refusal ?? unroutable(target) ?? untimely(target, info)
+    return new Exchange(req, res, upgrade, headers, target, info, receivedAt, error)
   } catch (err) {
     const error =
       err instanceof RequestInfoError
@@ -59,8 +67,15 @@ function unroutable(target: RequestTarget): status.StatusError | undefined {
   return target.originForm === '*' ? status.badRequest('the request target * names nothing') : undefined
 }
 
+/** k8s.io/apiserver/pkg/endpoints/filters/request_deadline.go: asked before anything is known of the user. */
+function untimely(target: RequestTarget, info: RequestInfo): status.StatusError | undefined {
+  if (target.rawQuery === '' || isLongRunning(info)) return undefined
+  const error = invalidTimeout(target.rawQuery)
+  return error === undefined ? undefined : status.badRequest(error)
+}
+
 /** Stands for the target of a request that cannot be taken apart: what was sent, about nothing in particular. */
-function unreadable(req: ClientRequest): [RequestTarget, RequestInfo] {
+function unreadable(req: InboundRequest): [RequestTarget, RequestInfo] {
   const raw = req.url ?? ''
   return [
     { path: raw, rawQuery: '', requestURI: raw, originForm: raw },

@@ -1,6 +1,6 @@
 import { ServerResponse, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import type { ClientResponse, ClientUpgrade } from '../request/client.js'
+import type { InboundResponse, InboundUpgrade } from '../request/inbound.js'
 
 /**
  * Protocols over which requests follow: the client's own headers would assert identities over the proxy's connection.
@@ -18,40 +18,39 @@ const MAX_EARLY = 64 * 1024
  * While it waits, it reads: that is how it learns that the client has gone. Nothing that the client sends before the 101
  * goes anywhere until then, so that no bytes of the client's can pass upstream as a request of their own (CVE-2018-1002105).
  */
-export class UpgradeResponse implements ClientResponse, ClientUpgrade {
+export class UpgradeResponse implements InboundResponse, InboundUpgrade {
   readonly protocol: string | undefined
-  private readonly http: ServerResponse
-  private readonly early: Buffer[] = []
-  private earlyBytes: number
-  private switched = false
+  readonly #http: ServerResponse
+  readonly #early: Buffer[] = []
+  #earlyBytes: number
+  #switched = false
+
+  readonly #socket: Socket
 
   /** @param head what was read of the connection after the request, as Node's 'upgrade' event has it */
-  constructor(
-    req: IncomingMessage,
-    private readonly socket: Socket,
-    head: Buffer,
-  ) {
+  constructor(req: IncomingMessage, socket: Socket, head: Buffer) {
+    this.#socket = socket
     const protocol = req.headers.upgrade ?? ''
     this.protocol = SPEAKS_HTTP.test(protocol) ? undefined : protocol
-    if (head.length > 0) this.early.push(head)
-    this.earlyBytes = head.length
-    this.http = new ServerResponse(req)
-    this.http.assignSocket(socket)
-    this.http.on('finish', () => this.socket.destroySoon())
+    if (head.length > 0) this.#early.push(head)
+    this.#earlyBytes = head.length
+    this.#http = new ServerResponse(req)
+    this.#http.assignSocket(socket)
+    this.#http.on('finish', () => this.#socket.destroySoon())
     this.shouldKeepAlive = false
     // node:http takes all of its own listeners away from a connection that is upgraded.
     socket.on('error', ignore)
-    socket.on('drain', this.onDrain)
-    socket.on('data', this.onEarlyData)
-    socket.on('end', this.onEarlyEnd)
+    socket.on('drain', this.#onDrain)
+    socket.on('data', this.#onEarlyData)
+    socket.on('end', this.#onEarlyEnd)
   }
 
   get sendDate(): boolean {
-    return this.http.sendDate
+    return this.#http.sendDate
   }
 
   set sendDate(value: boolean) {
-    this.http.sendDate = value
+    this.#http.sendDate = value
   }
 
   get shouldKeepAlive(): boolean {
@@ -59,26 +58,26 @@ export class UpgradeResponse implements ClientResponse, ClientUpgrade {
   }
 
   set shouldKeepAlive(_: boolean) {
-    this.http.shouldKeepAlive = false
+    this.#http.shouldKeepAlive = false
   }
 
   get headersSent(): boolean {
-    return this.switched || this.http.headersSent
+    return this.#switched || this.#http.headersSent
   }
 
   get destroyed(): boolean {
-    return this.socket.destroyed
+    return this.#socket.destroyed
   }
 
   switchProtocols(statusMessage: string, headers: readonly string[]): Socket {
-    const { socket } = this
-    this.switched = true
-    this.http.detachSocket(socket)
-    socket.off('drain', this.onDrain)
-    socket.off('data', this.onEarlyData)
-    socket.off('end', this.onEarlyEnd)
+    const socket = this.#socket
+    this.#switched = true
+    this.#http.detachSocket(socket)
+    socket.off('drain', this.#onDrain)
+    socket.off('data', this.#onEarlyData)
+    socket.off('end', this.#onEarlyEnd)
     socket.pause()
-    if (this.early.length > 0) socket.unshift(Buffer.concat(this.early))
+    if (this.#early.length > 0) socket.unshift(Buffer.concat(this.#early))
     let head = `HTTP/1.1 101 ${statusMessage}\r\n`
     for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`
     socket.write(`${head}\r\n`, 'latin1')
@@ -86,58 +85,58 @@ export class UpgradeResponse implements ClientResponse, ClientUpgrade {
   }
 
   writeHead(statusCode: number, statusMessage: string, headers: string[]): void {
-    this.http.writeHead(statusCode, statusMessage, headers)
+    this.#http.writeHead(statusCode, statusMessage, headers)
     // What else the client sends is read and thrown away, so that it gets to read its answer.
-    this.early.length = 0
-    this.socket.resume()
+    this.#early.length = 0
+    this.#socket.resume()
   }
 
   flushHeaders(): void {
-    this.http.flushHeaders()
+    this.#http.flushHeaders()
   }
 
   write(chunk: Buffer): boolean {
-    return this.http.write(chunk)
+    return this.#http.write(chunk)
   }
 
   addTrailers(trailers: readonly [string, string][]): void {
-    this.http.addTrailers(trailers)
+    this.#http.addTrailers(trailers)
   }
 
   end(body?: string): void {
-    if (this.switched) this.socket.destroySoon()
-    else this.http.end(body)
+    if (this.#switched) this.#socket.destroySoon()
+    else this.#http.end(body)
   }
 
   destroy(): void {
-    this.socket.destroy()
+    this.#socket.destroy()
   }
 
   on(event: 'close' | 'drain' | 'error', listener: (argument: never) => void): void {
-    const emitter = event === 'close' ? this.socket : this.http
+    const emitter = event === 'close' ? this.#socket : this.#http
     emitter.on(event, listener as (argument: unknown) => void)
   }
 
   off(event: 'close' | 'drain' | 'error', listener: (argument: never) => void): void {
-    const emitter = event === 'close' ? this.socket : this.http
+    const emitter = event === 'close' ? this.#socket : this.#http
     emitter.off(event, listener as (argument: unknown) => void)
   }
 
-  private readonly onDrain = (): void => {
-    this.http.emit('drain')
+  readonly #onDrain = (): void => {
+    this.#http.emit('drain')
   }
 
-  private readonly onEarlyData = (chunk: Buffer): void => {
-    if (this.http.headersSent) return
-    this.early.push(chunk)
-    this.earlyBytes += chunk.length
-    if (this.earlyBytes >= MAX_EARLY) this.socket.pause()
+  readonly #onEarlyData = (chunk: Buffer): void => {
+    if (this.#http.headersSent) return
+    this.#early.push(chunk)
+    this.#earlyBytes += chunk.length
+    if (this.#earlyBytes >= MAX_EARLY) this.#socket.pause()
   }
 
   /** As node:http does: a client that ends its side before it has an answer has gone. */
-  private readonly onEarlyEnd = (): void => {
-    if (this.http.headersSent) return
-    this.socket.destroy()
+  readonly #onEarlyEnd = (): void => {
+    if (this.#http.headersSent) return
+    this.#socket.destroy()
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Dispatcher } from 'undici'
-import { hasBody, type ClientRequest, type ClientResponse } from '../request/client.js'
+import { hasBody, type InboundRequest, type InboundResponse } from '../request/inbound.js'
 import { RequestBody, type BodyObserver } from './request-body.js'
 import { ResponsePump, type Forwarding, type PumpOptions } from './response-pump.js'
 import type { UpstreamConnections } from '../cluster/upstream-connections.js'
@@ -21,7 +21,7 @@ export interface ForwardRequest extends PumpOptions {
  * A request is sent once: undici takes another connection by itself where a kept-alive one had died before anything was
  * written to it, and nothing that was written is ever repeated.
  */
-export function forward(req: ClientRequest, res: ClientResponse, request: ForwardRequest): Forwarding {
+export function forward(req: InboundRequest, res: InboundResponse, request: ForwardRequest): Forwarding {
   const body = hasBody(req) ? new RequestBody(req, request.requestObserver) : null
   // A response that ends while the request waits for a connection has no controller to abort yet.
   body?.on('error', ignore)
@@ -43,10 +43,14 @@ export function forward(req: ClientRequest, res: ClientResponse, request: Forwar
 
 /** undici's view of a response pump. */
 class DispatchedResponse implements Dispatcher.DispatchHandler {
-  constructor(private readonly pump: ResponsePump) {}
+  readonly #pump: ResponsePump
+
+  constructor(pump: ResponsePump) {
+    this.#pump = pump
+  }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.pump.attach(controller)
+    this.#pump.attach(controller)
   }
 
   onResponseStart(
@@ -55,19 +59,19 @@ class DispatchedResponse implements Dispatcher.DispatchHandler {
     _: unknown,
     message?: string,
   ): void {
-    if (statusCode >= 200) this.pump.start(statusCode, message ?? '', controller.rawHeaders as Buffer[])
+    if (statusCode >= 200) this.#pump.start(statusCode, message ?? '', controller.rawHeaders as Buffer[])
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.pump.data(chunk)
+    this.#pump.data(chunk)
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
-    this.pump.complete((controller.rawTrailers as Buffer[] | null | undefined) ?? undefined)
+    this.#pump.complete((controller.rawTrailers as Buffer[] | null | undefined) ?? undefined)
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
-    this.pump.failed(error)
+    this.#pump.failed(error)
   }
 }
 

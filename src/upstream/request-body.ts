@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import type { ClientRequest } from '../request/client.js'
+import type { InboundRequest } from '../request/inbound.js'
 
 /** Sees a body pass. The chunk is not changed; it may be kept. */
 export interface BodyObserver {
@@ -17,45 +17,47 @@ export class RequestBody extends Readable {
   /** True when the client broke off before that. */
   aborted = false
 
-  constructor(
-    private readonly request: ClientRequest,
-    private readonly observer: BodyObserver | undefined,
-  ) {
+  readonly #request: InboundRequest
+  readonly #observer: BodyObserver | undefined
+
+  constructor(request: InboundRequest, observer: BodyObserver | undefined) {
     super({ highWaterMark: 64 * 1024 })
-    request.on('data', this.onData)
-    request.on('end', this.onEnd)
-    request.on('aborted', this.onAborted)
-    request.on('error', this.onAborted)
+    this.#request = request
+    this.#observer = observer
+    request.on('data', this.#onData)
+    request.on('end', this.#onEnd)
+    request.on('aborted', this.#onAborted)
+    request.on('error', this.#onAborted)
     request.pause()
     // HTTP/2 can say only after the headers that there is no body, and Node ends such a stream without being read.
-    if (request.readableEnded) this.onEnd()
+    if (request.readableEnded) this.#onEnd()
   }
 
   override _read(): void {
-    this.request.resume()
+    this.#request.resume()
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.request.off('data', this.onData)
-    this.request.off('end', this.onEnd)
-    this.request.off('aborted', this.onAborted)
+    this.#request.off('data', this.#onData)
+    this.#request.off('end', this.#onEnd)
+    this.#request.off('aborted', this.#onAborted)
     // What the client still sends is read and thrown away, so that it gets to read its answer. Errors after this point
     // are the response's to notice.
-    if (!this.complete) this.request.resume()
+    if (!this.complete) this.#request.resume()
     callback(error)
   }
 
-  private readonly onData = (chunk: Buffer): void => {
-    this.observer?.write(chunk)
-    if (!this.push(chunk)) this.request.pause()
+  readonly #onData = (chunk: Buffer): void => {
+    this.#observer?.write(chunk)
+    if (!this.push(chunk)) this.#request.pause()
   }
 
-  private readonly onEnd = (): void => {
+  readonly #onEnd = (): void => {
     this.complete = true
     this.push(null)
   }
 
-  private readonly onAborted = (): void => {
+  readonly #onAborted = (): void => {
     this.aborted = true
     this.destroy(new Error('the client closed the connection before its request was complete'))
   }

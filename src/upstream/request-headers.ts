@@ -1,12 +1,13 @@
 import { withoutBearerProtocol } from '../request/bearer-protocol.js'
+import type { TokenPlace } from '../request/authenticated.js'
 import { headerBytes, type ClientHeaders } from '../request/client-headers.js'
 
 export interface UpstreamHeaderOptions {
   readonly auditID: string
   /** The client's address, which X-Forwarded-For is extended by. */
   readonly peer: string
-  /** True where the client's own bearer token goes along, wherever in the headers it is. */
-  readonly keepAuthorization: boolean
+  /** Where the client's own bearer token is that goes along: the one that was verified. All others are removed. */
+  readonly keepToken: TokenPlace | undefined
   /** True where Impersonate-* goes to the apiserver for it to authorize. */
   readonly keepImpersonation: boolean
   /** Headers that the proxy adds: the asserted identity, its own Authorization. */
@@ -36,11 +37,11 @@ export function upstreamHeaders(client: ClientHeaders, options: UpstreamHeaderOp
         continue
       case 'authorization':
         // The apiserver reads the first one, and the first one is what was verified here.
-        if (!options.keepAuthorization || authorized) continue
+        if (options.keepToken !== 'authorization' || authorized) continue
         authorized = true
         break
       case 'sec-websocket-protocol': {
-        const kept = options.keepAuthorization ? value : withoutBearerProtocol(value)
+        const kept = options.keepToken === 'websocket-protocol' ? value : withoutBearerProtocol(value)
         if (kept !== undefined) headers.push(name, kept)
         continue
       }

@@ -5,7 +5,7 @@ import {
 } from 'node:http'
 import type { Socket } from 'node:net'
 import { headerBytes, isHopByHop } from '../request/client-headers.js'
-import type { ClientRequest, ClientResponse, ClientUpgrade } from '../request/client.js'
+import type { InboundRequest, InboundResponse, InboundUpgrade } from '../request/inbound.js'
 import type { ForwardRequest } from './forward.js'
 import { ResponsePump, type Forwarding, type Outcome, type ResponseSource } from './response-pump.js'
 
@@ -30,9 +30,9 @@ export interface TunnelRequest extends ForwardRequest {
  * nobody what it passed, whereas the audit event needs the refusal's Status.
  */
 export function tunnel(
-  req: ClientRequest,
-  res: ClientResponse,
-  upgrade: ClientUpgrade,
+  req: InboundRequest,
+  res: InboundResponse,
+  upgrade: InboundUpgrade,
   request: TunnelRequest,
 ): Forwarding {
   const joined = new Tunnel(res, upgrade, request)
@@ -41,91 +41,95 @@ export function tunnel(
 }
 
 class Tunnel implements Forwarding, ResponseSource {
-  private readonly pump: ResponsePump
-  private outgoing: UpstreamRequest | undefined
-  private response: IncomingMessage | undefined
-  private upstream: Socket | undefined
+  readonly #pump: ResponsePump
+  #outgoing: UpstreamRequest | undefined
+  #response: IncomingMessage | undefined
+  #upstream: Socket | undefined
   /** There once the connections are joined. */
-  private client: Socket | undefined
+  #client: Socket | undefined
 
-  constructor(
-    res: ClientResponse,
-    private readonly upgrade: ClientUpgrade,
-    private readonly request: TunnelRequest,
-  ) {
-    this.pump = new ResponsePump(res, request, null)
-    this.pump.attach(this)
+  readonly #upgrade: InboundUpgrade
+  readonly #request: TunnelRequest
+
+  constructor(res: InboundResponse, upgrade: InboundUpgrade, request: TunnelRequest) {
+    this.#upgrade = upgrade
+    this.#request = request
+    this.#pump = new ResponsePump(res, request, null)
+    this.#pump.attach(this)
   }
 
   get outcome(): Promise<Outcome> {
-    return this.pump.outcome
+    return this.#pump.outcome
   }
 
   end(): void {
-    this.pump.end()
+    this.#pump.end()
   }
 
   start(method: string): void {
-    if (this.pump.over) return
-    this.request.connections.dial().then(
-      (socket) => this.send(socket, method),
-      (err: Error) => this.pump.failed(err),
+    if (this.#pump.over) return
+    this.#request.connections.dial().then(
+      (socket) => this.#send(socket, method),
+      (err: Error) => this.#pump.failed(err),
     )
   }
 
   pause(): void {
-    this.response?.pause()
+    this.#response?.pause()
   }
 
   resume(): void {
-    this.response?.resume()
+    this.#response?.resume()
   }
 
   abort(): void {
-    this.outgoing?.destroy()
-    this.upstream?.destroy()
+    this.#outgoing?.destroy()
+    this.#upstream?.destroy()
   }
 
-  private send(socket: Socket, method: string): void {
-    socket.on('error', this.onError)
-    this.upstream = socket
-    if (this.pump.over) {
+  #send(socket: Socket, method: string): void {
+    socket.on('error', this.#onError)
+    this.#upstream = socket
+    if (this.#pump.over) {
       socket.destroy()
       return
     }
-    const { connections, headers, protocol, target } = this.request
+    const { connections, headers, protocol, target } = this.#request
     const all = ['Host', new URL(connections.origin).host, 'Connection', 'Upgrade', 'Upgrade', protocol]
     // Without a length node:http would announce chunks.
     if (method !== 'GET' && !names(headers, 'content-length')) all.push('Content-Length', '0')
-    this.outgoing = httpRequest({
+    this.#outgoing = httpRequest({
       createConnection: () => socket,
       method,
       path: connections.pathPrefix + target,
       headers: [...all, ...headers],
       maxHeaderSize: MAX_HEADER_SIZE,
     })
-    this.outgoing.on('upgrade', (response, upstream: Socket, head) => this.join(response, upstream, head))
-    this.outgoing.on('response', (response) => this.refused(response))
-    this.outgoing.on('error', this.onError)
-    this.outgoing.end()
+    this.#outgoing.on('upgrade', (response, upstream: Socket, head) => this.#join(response, upstream, head))
+    this.#outgoing.on('response', (response) => this.#refused(response))
+    this.#outgoing.on('error', this.#onError)
+    this.#outgoing.end()
   }
 
-  private refused(response: IncomingMessage): void {
-    this.response = response
-    this.pump.start(response.statusCode ?? 0, response.statusMessage ?? '', response.rawHeaders)
-    response.on('data', (chunk: Buffer) => this.pump.data(chunk))
-    response.on('end', () => this.pump.complete(response.rawTrailers))
-    response.on('error', this.onError)
+  #refused(response: IncomingMessage): void {
+    this.#response = response
+    this.#pump.start(response.statusCode ?? 0, response.statusMessage ?? '', response.rawHeaders)
+    response.on('data', (chunk: Buffer) => this.#pump.data(chunk))
+    response.on('end', () => this.#pump.complete(response.rawTrailers))
+    response.on('error', this.#onError)
   }
 
-  private join(response: IncomingMessage, upstream: Socket, head: Buffer): void {
-    if (this.pump.over) {
+  #join(response: IncomingMessage, upstream: Socket, head: Buffer): void {
+    if (this.#pump.over) {
       upstream.destroy()
       return
     }
-    this.pump.switched(() => {
-      const client = this.upgrade.switchProtocols(response.statusMessage ?? '', this.agreedHeaders(response))
-      this.client = client
+    this.#pump.switched(() => {
+      const client = this.#upgrade.switchProtocols(
+        response.statusMessage ?? '',
+        this.#agreedHeaders(response),
+      )
+      this.#client = client
       if (head.length > 0) upstream.unshift(head)
       // Either side may end what it sends and still receive.
       client.allowHalfOpen = true
@@ -134,17 +138,17 @@ class Tunnel implements Forwarding, ResponseSource {
       client.pipe(upstream)
       // A client that is there no more has ended its session, however it left.
       client.on('close', () => {
-        this.pump.complete()
+        this.#pump.complete()
         if (upstream.writableEnded) upstream.destroySoon()
         else upstream.destroy()
       })
-      upstream.on('close', () => this.pump.complete())
-      this.request.onSwitch()
+      upstream.on('close', () => this.#pump.complete())
+      this.#request.onSwitch()
     })
   }
 
   /** As the upstream sent them, with what belongs to the connection: this answer is about the connection. */
-  private agreedHeaders({ rawHeaders }: IncomingMessage): string[] {
+  #agreedHeaders({ rawHeaders }: IncomingMessage): string[] {
     const headers: string[] = []
     for (let i = 0; i < rawHeaders.length; i += 2) {
       const name = rawHeaders[i] as string
@@ -153,14 +157,14 @@ class Tunnel implements Forwarding, ResponseSource {
       if (isHopByHop(lower) && lower !== 'connection' && lower !== 'upgrade') continue
       headers.push(name, rawHeaders[i + 1] as string)
     }
-    headers.push('Audit-Id', headerBytes(this.request.auditID))
+    headers.push('Audit-Id', headerBytes(this.#request.auditID))
     return headers
   }
 
-  private readonly onError = (err: Error): void => {
+  readonly #onError = (err: Error): void => {
     // A client that had ended its session is not cut off by an upstream that does not care to end it in form.
-    if (this.client?.readableEnded === true) this.pump.complete()
-    else this.pump.failed(err)
+    if (this.#client?.readableEnded === true) this.#pump.complete()
+    else this.#pump.failed(err)
   }
 }
 

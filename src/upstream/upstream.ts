@@ -1,4 +1,5 @@
-import type { Authenticated } from '../request/authenticated.js'
+import type { Awaitable } from '../awaitable.js'
+import type { Authenticated, TokenPlace } from '../request/authenticated.js'
 import type { UserInfo } from '../request/user-info.js'
 import { impersonationIdentity, requestHeaderIdentity } from './identity.js'
 import type { ReviewClient } from '../cluster/reviews.js'
@@ -9,7 +10,8 @@ export interface Route {
   readonly connections: UpstreamConnections
   /** Headers that the proxy adds: name, value, ... */
   readonly added: readonly string[]
-  readonly keepAuthorization: boolean
+  /** Where the client's own bearer token is that goes along; undefined: none does. */
+  readonly keepToken: TokenPlace | undefined
   readonly keepImpersonation: boolean
 }
 
@@ -21,7 +23,7 @@ export interface IdentityAsserter {
    */
   readonly impersonates: boolean
   /** @throws UnassertableIdentity */
-  route(user: UserInfo): Route | Promise<Route>
+  route(user: UserInfo): Awaitable<Route>
 }
 
 /** Identities as X-Remote-* headers over connections with the front-proxy certificate. */
@@ -29,18 +31,22 @@ export class RequestHeaderAsserter implements IdentityAsserter {
   readonly impersonates = false
 
   /** A user who was recognised once is one object for many requests. */
-  private readonly headers = new WeakMap<UserInfo, readonly string[]>()
+  readonly #headers = new WeakMap<UserInfo, readonly string[]>()
+
+  readonly #connections: () => UpstreamConnections
 
   /** @param connections those of now, with the front-proxy certificate */
-  constructor(private readonly connections: () => UpstreamConnections) {}
+  constructor(connections: () => UpstreamConnections) {
+    this.#connections = connections
+  }
 
   route(user: UserInfo): Route {
-    let added = this.headers.get(user)
-    if (added === undefined) this.headers.set(user, (added = requestHeaderIdentity(user)))
+    let added = this.#headers.get(user)
+    if (added === undefined) this.#headers.set(user, (added = requestHeaderIdentity(user)))
     return {
-      connections: this.connections(),
+      connections: this.#connections(),
       added,
-      keepAuthorization: false,
+      keepToken: undefined,
       keepImpersonation: true,
     }
   }
@@ -50,15 +56,19 @@ export class RequestHeaderAsserter implements IdentityAsserter {
 export class ImpersonatingAsserter implements IdentityAsserter {
   readonly impersonates = true
 
-  constructor(private readonly own: ReviewClient) {}
+  readonly #own: ReviewClient
+
+  constructor(own: ReviewClient) {
+    this.#own = own
+  }
 
   async route(user: UserInfo): Promise<Route> {
     const added = impersonationIdentity(user)
     // Taken together, so that no credential travels over the connections of a kubeconfig that has replaced its own.
-    const { connections } = this.own
-    const authorization = await this.own.authorization()
+    const { connections } = this.#own
+    const authorization = await this.#own.authorization()
     if (authorization !== undefined) added.push('Authorization', authorization)
-    return { connections, added, keepAuthorization: false, keepImpersonation: false }
+    return { connections, added, keepToken: undefined, keepImpersonation: false }
   }
 }
 
@@ -67,19 +77,23 @@ export class ImpersonatingAsserter implements IdentityAsserter {
  * connections that carry no credential of the proxy's; only asserted identities take the asserter's connections.
  */
 export class Upstream {
+  readonly #bare: () => UpstreamConnections
+
   /** @param bare the connections of now that carry no credential of the proxy's */
   constructor(
-    private readonly bare: () => UpstreamConnections,
+    bare: () => UpstreamConnections,
     readonly asserter: IdentityAsserter,
-  ) {}
+  ) {
+    this.#bare = bare
+  }
 
   /** @throws UnassertableIdentity */
-  route({ user, passage }: Authenticated): Route | Promise<Route> {
-    if (passage === 'asserted') return this.asserter.route(user)
+  route(authenticated: Authenticated): Awaitable<Route> {
+    if (authenticated.passage === 'asserted') return this.asserter.route(authenticated.user)
     return {
-      connections: this.bare(),
+      connections: this.#bare(),
       added: [],
-      keepAuthorization: passage === 'forwarded',
+      keepToken: authenticated.passage === 'forwarded' ? authenticated.token : undefined,
       keepImpersonation: true,
     }
   }

@@ -1,3 +1,4 @@
+import type { Awaitable } from '../awaitable.js'
 import type { Backend } from '../audit/backend/backend.js'
 import type { EncodedLines } from '../audit/backend/new-audit-backend.js'
 import { Clock } from '../audit/clock.js'
@@ -37,7 +38,7 @@ export class EventStore {
   }
 
   /** As Backend.processEvents, of events that came from a worker, which has counted them. */
-  process(lines: readonly Buffer[]): boolean | Promise<boolean> {
+  process(lines: readonly Buffer[]): Awaitable<boolean> {
     return this.#lines === undefined
       ? this.#backend.processEvents(lines.map((line) => this.decode(line)))
       : this.#lines.processEvents(lines.map((line) => this.#arena.copy(line)))

@@ -1,3 +1,4 @@
+import type { Awaitable } from '../awaitable.js'
 import type { Duplex } from 'node:stream'
 import { settles } from '../timers.js'
 import type { Mode } from '../audit/backend/delivery-options.js'
@@ -133,7 +134,7 @@ class RemoteRequest implements RequestEvents {
     this.#wire = wire
   }
 
-  process(event: Event): boolean | Promise<boolean> {
+  process(event: Event): Awaitable<boolean> {
     const last = isLastStage(event.stage)
     const kind = last ? FRAME.last : event.stage === 'RequestReceived' ? FRAME.first : FRAME.next
     const payload = this.#wire.encode(event)

@@ -91,7 +91,7 @@ export class WorkerEvents {
 
   #storeAndAnswer(id: number, line: Buffer): void {
     const stored = this.#store.process([line])
-    if (typeof stored === 'boolean') this.#answer(id, stored)
+    if (!(stored instanceof Promise)) this.#answer(id, stored)
     else void stored.then((success) => this.#answer(id, success))
   }
 

@@ -85,7 +85,7 @@ await t.test('issuers that cannot be used leave the others as they are', async (
     InvalidCredential,
     'no key of that one',
   )
-  t.same(await authenticate(await first.token({ jti: 'again' })), { username: 'oidc:alice' })
+  t.match(await authenticate(await first.token({ jti: 'again' })), { username: 'oidc:alice' })
   const failed = lines.filter(({ msg }) => msg === 'cannot get the keys of the OIDC issuer')
   t.same(new Set(failed.map(({ issuer: url }) => url)), new Set([dead, nameless, wrong.url]))
 
@@ -127,7 +127,7 @@ await t.test('an egress selector is said not to be used, and a broken file leave
   t.same(await authenticate(await good.token()), { username: 'oidc:alice' })
   write([issuer(good.url, {}, { uid: { expression: 'claims.' } })])
   await t.rejects(reload(), ConfigError)
-  t.same(await authenticate(await good.token({ jti: '2' })), { username: 'oidc:alice' })
+  t.match(await authenticate(await good.token({ jti: '2' })), { username: 'oidc:alice' })
   write([issuer(good.url, {}, { extra: [{ key: 'example.com/team', valueExpression: 'claims.groups' }] })])
   await reload()
   t.same(await authenticate(await good.token()), {

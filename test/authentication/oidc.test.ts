@@ -57,6 +57,8 @@ await t.test('a good token, and what makes it a bad one', async (t) => {
   t.same(await authenticate(await issuer.token()), ALICE)
   t.same(await authenticate(await issuer.token({ aud: ['other', 'kubernetes'] })), ALICE)
   t.same(await authenticate(await issuer.token({}, { kid: undefined })), ALICE)
+  t.same(await authenticate(await issuer.token({ jti: '' })), ALICE)
+  t.same(await authenticate(await issuer.token({ jti: 7 })), ALICE, 'an id that is no text is none')
   const asked = issuer.asked.length
   const unsigned = rawToken({ alg: 'HS256', kid: first.id }, issuer.claims()).slice(0, -1)
   const good = await issuer.token()
@@ -95,7 +97,11 @@ await t.test('keys that rotate', async (t) => {
   )
   pass(10_001)
   const tokens = await Promise.all(Array.from({ length: 5 }, (_, i) => issuer.token({ jti: `${i}` })))
-  t.same(await Promise.all(tokens.map(authenticate)), Array(5).fill(ALICE))
+  const id = (i: number) => ({ 'authentication.kubernetes.io/credential-id': [`JTI=${i}`] })
+  t.same(
+    await Promise.all(tokens.map(authenticate)),
+    Array.from({ length: 5 }, (_, i) => ({ ...ALICE, extra: id(i) })),
+  )
   t.equal(issuer.asked.length, 4, 'one question for all of them')
 
   issuer.keys = [second]

@@ -28,6 +28,17 @@ await t.test('what a token makes too expensive', (t) => {
     ['claims.b.contains(claims.c)', { b: text, c: `${'a'.repeat(50_000)}b` }],
     ['claims.b.replace("", claims.b)', { b: text }],
     ['claims.b.matches(claims.c)', { b: text, c: '(a*)*'.repeat(500) }],
+    ['isQuantity(claims.c)', { c: '12345678901234567890e2000000000' }],
+    ['quantity("1e2000000000").add(quantity("1")).isInteger()', {}],
+    ['quantity(claims.c).isLessThan(quantity("2"))', { c: '1e2000000000' }],
+    ['isQuantity(claims.b)', { b: '1'.repeat(100_000) }],
+    [
+      '"%.60000f".format([1.5]).size() + dyn(claims.a).map(x, "%.32767e".format([1.5])).size()',
+      { a: numbers },
+    ],
+    ['dyn(claims.a).all(x, "%f".format([1e300]) != "")', { a: numbers }],
+    ['"%s".format([dyn(claims.a).map(x, dyn(claims.a))])', { a: numbers }],
+    ['dyn(claims.a).all(x, !format.uri().validate(claims.b).hasValue())', { a: numbers, b: `/${text}` }],
     [
       // Doubles a list twenty-five times.
       Array.from({ length: 25 }, () => '').reduce(

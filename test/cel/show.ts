@@ -15,7 +15,7 @@ import {
 export function show(value: Value): string {
   if (typeof value === 'string') return JSON.stringify(value)
   if (typeof value === 'bigint') return `int(${value})`
-  if (typeof value === 'number') return `double(${shortest(value)})`
+  if (typeof value === 'number') return `double(${formatDouble(value)})`
   if (typeof value === 'boolean') return `bool(${value})`
   if (value === null) return 'null'
   if (value instanceof Uint) return `uint(${value.value})`
@@ -30,10 +30,4 @@ export function show(value: Value): string {
     return `{${entries.sort().join(', ')}}`
   }
   return value.typeName
-}
-
-/** Go's %v, which has more digits before an exponent than %g. */
-function shortest(value: number): string {
-  const size = Math.abs(value)
-  return value !== 0 && size >= 1e-4 && size < 1e21 ? String(value) : formatDouble(value)
 }

@@ -14,6 +14,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { newestApiserver } from '../support/apiservers.js'
 import { TestCluster } from '../support/cluster.js'
 import { PKI } from '../support/pki.js'
 
@@ -252,7 +253,7 @@ void t.test('through the certificates API', { skip: TestCluster.skip() || noKube
 })
 
 function kubectl(): string {
-  return join(TestCluster.assets() ?? '', 'kubectl')
+  return join(newestApiserver().dir, 'kubectl')
 }
 
 function noKubectl(): string | false {

@@ -77,7 +77,7 @@ void t.test('without flags that are not needed: kube-apiserver’s defaults', (t
       clientCAFile: undefined,
       anonymousAuth: undefined,
       clientCACRLFiles: [],
-      clientCertificateCredentialID: false,
+      clientCertificateCredentialID: true,
       requestHeader: {
         clientCAFile: undefined,
         allowedNames: [],
@@ -97,7 +97,7 @@ void t.test('without flags that are not needed: kube-apiserver’s defaults', (t
       tokenWebhookCacheTTL: 10_000,
     },
     policyFile: undefined,
-    capture: { redact: true, maxBodySize: 1572864, maxCaptureMemory: 268435456 },
+    capture: { redact: true, maxBodySize: 3145728, maxCaptureMemory: 268435456 },
     backends: [],
     auditLog: undefined,
     auditWebhook: undefined,

@@ -175,6 +175,11 @@ async function startProxy(t: Test, secure: boolean): Promise<{ url: URL; seen: s
   const server: HttpServer = secure
     ? createServer({ key: serving.key, cert: serving.cert })
     : createHttpServer()
+  server.on('request', (request, response) => {
+    const { host, a, 'proxy-authorization': authorization } = request.headers
+    seen.push(`${request.url} ${authorization ?? '-'}`)
+    response.end(JSON.stringify({ host, a }))
+  })
   server.on('connect', (request, socket, head) => {
     seen.push(`${request.url} ${request.headers['proxy-authorization'] ?? '-'}`)
     if (request.url?.startsWith('denied')) return void socket.end('HTTP/1.1 403 Forbidden\r\n\r\n')
@@ -211,6 +216,34 @@ void t.test('through a forward proxy, on http and on https', async (t) => {
     await t.rejects(get(newPool(t, denied, false), denied), {
       message: `proxy ${url.host}: CONNECT denied.example.com:443 was answered with status 403`,
     })
+  }
+})
+
+void t.test('to a server on http through a forward proxy, on http and on https', async (t) => {
+  for (const secure of [false, true]) {
+    const { url, seen } = await startProxy(t, secure)
+    url.username = 'user'
+    const connection = connectionTo('http://k.example.com/base', { proxyUrl: url })
+    const pool = newPool(t, connection, true)
+    const origin = connection.server.origin
+    const headers: Dispatcher.RequestOptions['headers'][] = [
+      { a: '1', 'Proxy-Authorization': 'mine' },
+      ['a', '1', 'proxy-authorization', 'mine'],
+      new Map([['a', '1']]),
+      null,
+    ]
+    for (const each of headers) {
+      const { statusCode, body } = await pool.request({
+        origin,
+        path: '/base/x?y=/',
+        method: 'GET',
+        headers: each,
+      })
+      t.equal(statusCode, 200)
+      t.same(await body.json(), { host: 'k.example.com', ...(each !== null && { a: '1' }) })
+    }
+    const authorization = `Basic ${Buffer.from('user:').toString('base64')}`
+    t.same(seen, Array(4).fill(`http://k.example.com/base/x?y=/ ${authorization}`))
   }
 })
 

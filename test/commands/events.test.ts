@@ -167,3 +167,45 @@ void t.test('bad usage', async (t) => {
   }
   t.match((await runCommand(['events', '--help'])).stdout, /^Filter flags:$/m)
 })
+
+void t.test('webhook bodies and the logs of containers, from files, gzip and standard input', async (t) => {
+  const dir = t.testdir()
+  const list = `{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[${line(1).trim()},${line(2).trim()}]}\n`
+  const third = line(3).trim()
+  const cri =
+    `2026-01-01T00:00:00.0Z stderr F {"level":"info"}\n` +
+    `2026-01-01T00:00:00.0Z stdout P ${third.slice(0, 50)}\n2026-01-01T00:00:00.0Z stdout F ${third.slice(50)}\n`
+  const docker = `${JSON.stringify({ log: line(4), stream: 'stdout', time: '2026-01-01T00:00:00Z' })}\n`
+  const files = { list, cri, docker }
+  for (const [name, text] of Object.entries(files)) {
+    writeFileSync(join(dir, name), text)
+    writeFileSync(join(dir, `${name}.gz`), gzipSync(text))
+  }
+  for (const [name, text, want] of [
+    ['list', list, [1, 2]],
+    ['cri', cri, [3]],
+    ['docker', docker, [4]],
+  ] as const) {
+    t.same(paths((await runCommand(['events', join(dir, name)])).stdout), want, name)
+    t.same(paths((await runCommand(['events', join(dir, `${name}.gz`)])).stdout), want, `${name}.gz`)
+    t.same(paths((await runCommand(['events'], { input: text })).stdout), want, `${name}, standard input`)
+  }
+  const { stdout, stderr } = await runCommand(['events', '-o', 'json', join(dir, 'cri')])
+  t.equal(stdout, `${third}\n`)
+  t.match(stderr, /1 line that is no event was left out/)
+})
+
+void t.test('-f with the log of a container', async (t) => {
+  const log = join(t.testdir(), 'container.log')
+  writeFileSync(log, '')
+  const child = spawn(process.execPath, [BIN, 'events', '-f', '--since=1000000h', log])
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  const third = line(3).trim()
+  appendFileSync(log, `2026-01-01T00:00:00.0Z stdout P ${third.slice(0, 50)}\n`)
+  appendFileSync(log, `2026-01-01T00:00:00.0Z stdout F ${third.slice(50)}\n`)
+  t.same(paths(String((await lines.next()).value)), [3])
+  appendFileSync(log, `{"kind":"EventList","items":[${line(4).trim()}]}\n`)
+  t.same(paths(String((await lines.next()).value)), [4])
+  child.kill('SIGINT')
+  await once(child, 'exit')
+})

@@ -15,6 +15,7 @@ rules:
 - {level: Request, userGroups: ['system:authenticated'], resources: [{group: apps}]}
 - {level: None, users: [bob], verbs: [get]}
 `,
+  'unknown.yaml': 'apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- level: None\n  verb: [get]\n',
   'broken.yaml': 'apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Everything}]\n',
 })
 const policy = join(dir, 'policy.yaml')
@@ -31,6 +32,20 @@ void t.test('check', async (t) => {
     `${policy}: valid, 6 rules\n${policy}: warning: rule 6 can never match: rule 1 covers it\n`,
   )
   t.equal((await runCommand(['policy', 'check', policy, '--strict'])).code, 1)
+
+  const unknown = join(dir, 'unknown.yaml')
+  const lenient = await runCommand(['policy', 'check', unknown])
+  t.same([lenient.code, lenient.stderr], [0, ''])
+  t.equal(
+    lenient.stdout,
+    `${unknown}: valid, 1 rule
+${unknown}: warning: rules[0] (rule 1, line 5): the unknown field "verb" is ignored, as kube-apiserver does; did you mean verbs?
+`,
+  )
+  t.equal((await runCommand(['policy', 'check', unknown, '--strict'])).code, 1)
+  const told = await runCommand(['policy', 'explain', unknown, '--path=/'])
+  t.equal(told.code, 0)
+  t.match(told.stderr, /^kube-audit-proxy: warning: .*unknown field "verb"/)
 
   const bad = await runCommand(['policy', 'check', join(dir, 'broken.yaml')])
   t.same([bad.code, bad.stdout], [2, ''])

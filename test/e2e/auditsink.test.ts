@@ -4,12 +4,13 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { sinkManifest } from '../support/audit-sink.js'
+import { newestApiserver } from '../support/apiservers.js'
 import { TestCluster } from '../support/cluster.js'
 import { certificate, writeKubeconfigFile } from '../support/kubeconfig.js'
 import { ProxyProcess } from '../support/proxy-process.js'
 import { WebhookReceiver } from '../support/webhook-receiver.js'
 
-const KUBECTL = join(TestCluster.assets() ?? '', 'kubectl')
+const KUBECTL = join(newestApiserver().dir, 'kubectl')
 const CRD = fileURLToPath(new URL('../../../config/auditsink-crd.yaml', import.meta.url))
 
 await t.test('kubectl apply of an AuditSink through the proxy', { skip: TestCluster.skip() }, async (t) => {

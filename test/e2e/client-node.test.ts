@@ -17,11 +17,13 @@ import type { ServerResponse } from 'node:http'
 import { createInterface } from 'node:readline'
 import { PassThrough } from 'node:stream'
 import t, { type Test } from 'tap'
+import { apiservers } from '../support/apiservers.js'
 import { TestCluster } from '../support/cluster.js'
 import { ClusterProxy } from '../support/cluster-proxy.js'
 import { compareLogs } from '../support/compare-logs.js'
 import { certificate } from '../support/kubeconfig.js'
 import { StandInKubelet } from '../support/kubelet.js'
+import { behaviourOf, type Behaviour } from '../support/version-differences.js'
 import { Watch as Until } from '../support/watch.js'
 
 // Clusters are started and used, one after the other.
@@ -46,15 +48,24 @@ const configMap = (name: string, value: string): V1ConfigMap => ({
   data: { key: value },
 })
 
-for (const identity of ['request header', 'impersonation'] as const) {
-  const name = `@kubernetes/client-node through the proxy, identities by ${identity}`
-  await t.test(name, { skip: TestCluster.skip(), timeout: 180_000 }, async (t) => {
+/** What a node says whose kubelet speaks WebSockets itself. */
+const WEBSOCKETS = ['ExtendWebSocketsToKubelet']
+
+const RUNS = apiservers().flatMap((apiserver) =>
+  (['request header', 'impersonation'] as const).map((identity) => ({ apiserver, identity })),
+)
+
+for (const { apiserver, identity } of RUNS) {
+  const { version, skip } = apiserver
+  const name = `kube-apiserver ${version}: @kubernetes/client-node through the proxy, identities by ${identity}`
+  await t.test(name, { skip, timeout: 180_000 }, async (t) => {
     const cluster = await TestCluster.start({
+      apiserver,
       auditPolicy: POLICY,
       flags: ['--kubelet-preferred-address-types=InternalIP'],
     })
     t.teardown(() => cluster.stop())
-    const kubelet = await StandInKubelet.start(cluster, NAMESPACE)
+    const kubelet = await StandInKubelet.start(cluster, NAMESPACE, WEBSOCKETS)
     t.teardown(() => kubelet.stop())
     const flags = ['--audit-redact=false']
     const proxy = await ClusterProxy.start(t, cluster, { policy: POLICY, identity, flags })
@@ -63,7 +74,7 @@ for (const identity of ['request header', 'impersonation'] as const) {
 
     await objects(t, config)
     await watch(t, config)
-    await pods(t, config, kubelet)
+    await pods(t, config, kubelet, behaviourOf(apiserver))
     await informer(t, config, proxy)
 
     t.equal(await proxy.stop(), 0, 'SIGTERM ends it with exit code 0')
@@ -202,9 +213,15 @@ async function informer(t: Test, config: KubeConfig, proxy: ClusterProxy): Promi
   })
 }
 
-async function pods(t: Test, config: KubeConfig, kubelet: StandInKubelet): Promise<void> {
-  for (const protocol of ['v5.channel.k8s.io', 'v4.channel.k8s.io']) {
-    await t.test(`exec and attach over ${protocol}`, async (t) => {
+async function pods(
+  t: Test,
+  config: KubeConfig,
+  kubelet: StandInKubelet,
+  { handsOnWebSockets }: Behaviour,
+): Promise<void> {
+  const protocols = handsOnWebSockets ? ['v5.channel.k8s.io', 'v4.channel.k8s.io'] : ['SPDY/3.1']
+  for (const protocol of protocols) {
+    await t.test(`exec and attach, over ${protocol} at the kubelet`, async (t) => {
       kubelet.channelProtocols = [protocol]
       const before = kubelet.protocols.length
       t.strictSame(await exec(config, ['echo', 'hello', 'world']), ['hello world\n', { status: 'Success' }])
@@ -220,7 +237,7 @@ async function pods(t: Test, config: KubeConfig, kubelet: StandInKubelet): Promi
       t.ok((await echoed) === line.repeat(20), 'what went in comes out')
       stdin.end()
       await closed
-      if (protocol.startsWith('v5')) t.equal(await ended, line.repeat(20), 'and the input can end by itself')
+      if (!protocol.startsWith('v4')) t.equal(await ended, line.repeat(20), 'and the input can end by itself')
 
       const [typed, shown] = [new PassThrough(), new PassThrough()]
       const attached = await new Attach(config).attach(NAMESPACE, 'web', 'c', shown, null, typed, false)

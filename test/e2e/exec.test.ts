@@ -1,15 +1,19 @@
 import { spawn, type ChildProcess } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
+import { apiservers, type Apiserver } from '../support/apiservers.js'
 import { TestCluster } from '../support/cluster.js'
 import { ClusterProxy, grant } from '../support/cluster-proxy.js'
 import { compareLogs } from '../support/compare-logs.js'
 import { certificate } from '../support/kubeconfig.js'
-import { kubectls, runKubectl, type KubectlResult } from '../support/kubectl.js'
+import { kubectls, runKubectl, type Kubectl, type KubectlResult } from '../support/kubectl.js'
+import { noKubeletStreams, startKubeletStreams } from '../support/kubelet-streams.js'
 import { StandInKubelet } from '../support/kubelet.js'
 import { readUntil } from '../support/upgrade.js'
 
@@ -33,14 +37,47 @@ rules:
 - level: None
 `
 
-for (const { path, version, skip } of kubectls()) {
-  await t.test(`kubectl ${version}: exec, attach, port-forward and logs`, { skip, timeout: 180_000 }, (t) =>
-    work(t, path),
-  )
+/** kubectl since 1.31 asks for WebSockets; with these it speaks SPDY, as older ones do. */
+const SPDY = { KUBECTL_REMOTE_COMMAND_WEBSOCKETS: 'false', KUBECTL_PORT_FORWARD_WEBSOCKETS: 'false' }
+
+type Who = 'admin' | 'alice' | 'stranger'
+
+/** One kubectl and who uses it. */
+class Session {
+  constructor(
+    readonly path: string,
+    readonly kubeconfigs: Readonly<Record<Who, string>>,
+    readonly dir: string,
+    readonly env: NodeJS.ProcessEnv,
+  ) {}
+
+  run(args: readonly string[], stdin = '', who: Who = 'admin'): Promise<KubectlResult> {
+    return runKubectl(this.path, this.#args(args, who), stdin, this.env)
+  }
+
+  /** Starts it, to be stopped. */
+  spawn(t: Test, args: readonly string[]): ChildProcess & { stdout: NodeJS.ReadableStream } {
+    const child = spawn(this.path, this.#args(args, 'admin'), { env: { ...process.env, ...this.env } })
+    t.teardown(() => child.kill('SIGKILL'))
+    return child
+  }
+
+  #args(args: readonly string[], who: Who): string[] {
+    const flags = [`--kubeconfig=${this.kubeconfigs[who]}`, `--cache-dir=${join(this.dir, `cache-${who}`)}`]
+    return [...flags, `--namespace=${NAMESPACE}`, ...args]
+  }
 }
 
-async function work(t: Test, path: string): Promise<void> {
+for (const apiserver of apiservers()) {
+  for (const kubectl of kubectls(apiserver)) {
+    const name = `kube-apiserver ${apiserver.version}, kubectl ${kubectl.version}: exec, attach, port-forward, cp and logs`
+    await t.test(name, { skip: kubectl.skip, timeout: 240_000 }, (t) => work(t, apiserver, kubectl))
+  }
+}
+
+async function work(t: Test, apiserver: Apiserver, kubectl: Kubectl): Promise<void> {
   const cluster = await TestCluster.start({
+    apiserver,
     auditPolicy: POLICY,
     flags: ['--kubelet-preferred-address-types=InternalIP'],
   })
@@ -61,92 +98,116 @@ async function work(t: Test, path: string): Promise<void> {
     alice: proxy.kubeconfig('alice', certificate(alice)),
     stranger: proxy.kubeconfig('stranger', { token: 'nosuchtoken' }),
   }
-  type Who = keyof typeof kubeconfigs
-  const args = (who: Who, more: readonly string[]): string[] => [
-    `--kubeconfig=${kubeconfigs[who]}`,
-    `--cache-dir=${join(proxy.dir, `cache-${who}`)}`,
-    `--namespace=${NAMESPACE}`,
-    ...more,
-  ]
-  const kubectl = (more: readonly string[], stdin = '', who: Who = 'admin'): Promise<KubectlResult> =>
-    runKubectl(path, args(who, more), stdin)
+  const session = (env: NodeJS.ProcessEnv): Session => new Session(kubectl.path, kubeconfigs, proxy.dir, env)
 
-  await t.test('exec', async (t) => {
-    t.strictSame(await kubectl(['exec', 'web', '--', 'echo', 'hello', 'world']), {
-      code: 0,
-      out: 'hello world\n',
-      err: '',
-    })
-    t.match(await kubectl(['exec', 'web', '--', 'exit', '7']), { code: 7 })
-    const input = 'line\n'.repeat(100_000)
-    const cat = await kubectl(['exec', '-i', 'web', '--', 'cat'], input)
-    t.equal(cat.code, 0, cat.err)
-    t.ok(cat.out === input, 'what went in comes out')
-  })
-
-  await t.test('attach', async (t) => {
-    const attached = await kubectl(['attach', '-i', 'web'], 'typed\n')
-    t.match(attached, { code: 0, out: 'typed\n' })
-  })
-
+  await t.test('a stand-in for a kubelet', (t) => standIn(t, session({}), kubelet))
   await t.test('what is refused', async (t) => {
-    t.match(await kubectl(['exec', 'web', '--', 'echo'], '', 'alice'), {
+    const args = ['exec', 'web', '--', 'echo']
+    t.match(await session({}).run(args, '', 'alice'), {
       code: 1,
       err: /pods "web" is forbidden: User "alice" cannot/,
     })
-    t.match(await kubectl(['exec', 'web', '--', 'echo'], '', 'stranger'), {
-      code: 1,
-      err: /Unauthorized|logged in/,
-    })
+    t.match(await session({}).run(args, '', 'stranger'), { code: 1, err: /Unauthorized|logged in/ })
   })
-
-  await t.test('port-forward', async (t) => {
-    const child = spawn(path, args('admin', ['port-forward', '--address=127.0.0.1', 'pod/web', ':80']))
-    t.teardown(() => child.kill('SIGKILL'))
-    const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string]
-    const port = Number(/^Forwarding from 127\.0\.0\.1:(\d+) -> 80$/.exec(line)?.[1])
-    for (let i = 0; i < 3; i++) {
-      const socket = connect(port, '127.0.0.1')
-      socket.write(`message ${i}`)
-      t.equal(await readUntil(socket, (text) => text.length >= 9), `MESSAGE ${i}`)
-      const ended = once(socket.resume(), 'close')
-      socket.end()
-      await ended
-    }
-    await stop(child)
-  })
-
-  await t.test('logs -f', async (t) => {
-    const followed = once(kubelet.logs, 'follow') as Promise<[ServerResponse]>
-    const child = spawn(path, args('admin', ['logs', '-f', 'web']))
-    t.teardown(() => child.kill('SIGKILL'))
-    const [log] = await followed
-    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-    for (let i = 0; i < 3; i++) {
-      log.write(`line ${i}\n`)
-      t.equal((await lines.next()).value, `line ${i}`, 'each line at once')
-    }
-    const exited = once(child, 'exit')
-    log.end()
-    t.strictSame(await exited, [0, null])
+  const noKubelet = noKubeletStreams(apiserver)
+  await t.test("the kubelet's own streams", { skip: noKubelet }, async (t) => {
+    await startKubeletStreams(t, cluster, apiserver, NAMESPACE)
+    await t.test('as kubectl likes it best', (t) => real(t, session({})))
+    await t.test('over SPDY', (t) => real(t, session(SPDY)))
   })
 
   await t.test('the events are those of kube-apiserver', async (t) => {
     t.equal(await proxy.stop(), 0)
-    const { compared } = await compareLogs(t, {
-      ours: proxy.auditLog,
-      theirs: cluster.auditLog,
-      identity,
-      // kubectl since 1.31 asks for SPDY inside of a WebSocket first, which a kubelet does not know.
-      refusedByKubelet: (events) =>
-        events[0]?.verb === 'get' &&
-        events[0].objectRef?.['subresource'] === 'portforward' &&
-        events.at(-1)?.responseStatus?.code === 403,
-    })
-    // What a newer kubectl asks twice, for a WebSocket and then for SPDY, is one.
-    const asked = new Set(compared.map(([event]) => event?.requestURI))
-    t.equal(asked.size, 7, 'three times exec, attach, a refused exec, port-forward, logs')
+    const logs = { ours: proxy.auditLog, theirs: cluster.auditLog, identity } as const
+    const { compared } = await compareLogs(t, logs)
+    const done = new Set(
+      compared.map(([event]) => `${event?.objectRef?.['name']} ${event?.objectRef?.['subresource']}`),
+    )
+    const every = ['attach', 'exec', 'log', 'portforward']
+    const pods = noKubelet === false ? ['real', 'web'] : ['web']
+    t.strictSame(
+      [...done].sort(),
+      pods.flatMap((pod) => every.map((name) => `${pod} ${name}`)),
+    )
   })
+}
+
+async function standIn(t: Test, session: Session, kubelet: StandInKubelet): Promise<void> {
+  t.strictSame(await session.run(['exec', 'web', '--', 'echo', 'hello', 'world']), {
+    code: 0,
+    out: 'hello world\n',
+    err: '',
+  })
+  t.match(await session.run(['exec', 'web', '--', 'exit', '7']), { code: 7 })
+  const input = 'line\n'.repeat(100_000)
+  const cat = await session.run(['exec', '-i', 'web', '--', 'cat'], input)
+  t.equal(cat.code, 0, cat.err)
+  t.ok(cat.out === input, 'what went in comes out')
+  t.match(await session.run(['attach', '-i', 'web'], 'typed\n'), { code: 0, out: 'typed\n' })
+  await portForward(t, session, 'web', 80)
+
+  const followed = once(kubelet.logs, 'follow') as Promise<[ServerResponse]>
+  const child = session.spawn(t, ['logs', '-f', 'web'])
+  const [log] = await followed
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  for (let i = 0; i < 3; i++) {
+    log.write(`line ${i}\n`)
+    t.equal((await lines.next()).value, `line ${i}`, 'each line of a log at once')
+  }
+  const exited = once(child, 'exit')
+  log.end()
+  t.strictSame(await exited, [0, null])
+}
+
+/** The same, and what only a real process can show. */
+async function real(t: Test, session: Session): Promise<void> {
+  const shell = ['exec', 'real', '--', 'sh', '-c', 'echo out; echo err >&2; exit 7']
+  t.match(await session.run(shell), { code: 7, out: 'out\n', err: /^err\n/ }, 'both outputs, and the code')
+  const input = randomBytes(1 << 20).toString('base64')
+  const cat = await session.run(['exec', '-i', 'real', '--', 'cat'], input)
+  t.equal(cat.code, 0, cat.err)
+  t.ok(cat.out === input, 'what went in comes out')
+  t.match(await session.run(['attach', '-i', 'real'], 'typed\n'), { code: 0, out: 'typed\n' })
+
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined)
+    socket.on('data', (data) => socket.write(data.toString().toUpperCase()))
+  })
+  t.teardown(() => server.close())
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  await portForward(t, session, 'real', (server.address() as AddressInfo).port)
+
+  const dir = t.testdir({ sent: input })
+  const copied = await session.run(['cp', join(dir, 'sent'), `real:${join(dir, 'there')}`])
+  t.equal(copied.code, 0, copied.err)
+  t.ok(readFileSync(join(dir, 'there'), 'utf8') === input, 'cp to the pod')
+  writeFileSync(join(dir, 'there'), 'changed there')
+  const back = await session.run(['cp', `real:${join(dir, 'there')}`, join(dir, 'back')])
+  t.equal(back.code, 0, back.err)
+  t.equal(readFileSync(join(dir, 'back'), 'utf8'), 'changed there', 'cp from the pod')
+
+  t.match(await session.run(['logs', 'real']), { code: 0, out: 'line 1\nline 2\nline 3\n' })
+  const child = session.spawn(t, ['logs', '-f', 'real'])
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  for (let i = 1; i <= 5; i++) t.equal((await lines.next()).value, `line ${i}`, 'a log that does not end')
+  await stop(child)
+}
+
+/** Something listens on the pod's port that answers in upper case. */
+async function portForward(t: Test, session: Session, pod: string, port: number): Promise<void> {
+  const child = session.spawn(t, ['port-forward', '--address=127.0.0.1', `pod/${pod}`, `:${port}`])
+  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string]
+  const [, local, remote] = /^Forwarding from 127\.0\.0\.1:(\d+) -> (\d+)$/.exec(line) ?? []
+  t.equal(Number(remote), port, line)
+  for (let i = 0; i < 3; i++) {
+    const socket = connect(Number(local), '127.0.0.1')
+    socket.write(`message ${i}`)
+    t.equal(await readUntil(socket, (text) => text.length >= 9), `MESSAGE ${i}`)
+    const ended = once(socket.resume(), 'close')
+    socket.end()
+    await ended
+  }
+  await stop(child)
 }
 
 async function stop(child: ChildProcess): Promise<void> {

@@ -6,6 +6,7 @@ import https from 'node:https'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { byAuditID, waitForEvents, type LoggedEvent } from '../support/audit-log.js'
+import { apiservers } from '../support/apiservers.js'
 import { TestCluster } from '../support/cluster.js'
 import { certificate, writeKubeconfigFile } from '../support/kubeconfig.js'
 import { OIDCIssuer } from '../support/oidc-issuer.js'
@@ -13,11 +14,19 @@ import { PKI, type Issued } from '../support/pki.js'
 import { ProxyProcess } from '../support/proxy-process.js'
 import { legacyClaims, newSigningKey, signToken } from '../support/tokens.js'
 
+// Clusters are started and used, one after the other.
+t.setTimeout(600_000)
+
 const POLICY = 'apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n'
 const TOKENS = 'bobtoken,bob,uid-bob,"viewers,qa"'
 const PATH = '/api/v1/namespaces/default/pods'
 const BOOTSTRAP = '--enable-bootstrap-token-auth'
-const EXTRAS = ['scopes', 'kube-audit-proxy.io/original-user', 'kube-audit-proxy.io/original-groups']
+const EXTRAS = [
+  'authentication.kubernetes.io/credential-id',
+  'scopes',
+  'kube-audit-proxy.io/original-user',
+  'kube-audit-proxy.io/original-groups',
+]
 
 interface Credential {
   readonly certificate?: Issued
@@ -27,10 +36,9 @@ interface Credential {
 
 type Identity = LoggedEvent['user']
 
-await t.test(
-  'whom kube-apiserver logs, the proxy logs',
-  { skip: TestCluster.skip(), timeout: 240_000 },
-  async (t) => {
+for (const apiserver of apiservers()) {
+  const name = 'whom kube-apiserver logs, the proxy logs'
+  await t.test(`${name}: ${apiserver.version}`, { skip: apiserver.skip, timeout: 240_000 }, async (t) => {
     const dir = t.testdir()
     const pki = new PKI(join(dir, 'pki'))
     const ca = pki.ca('issuer-ca')
@@ -47,6 +55,7 @@ await t.test(
       '--oidc-groups-prefix=idp:',
     ]
     const cluster = await TestCluster.start({
+      apiserver,
       auditPolicy: POLICY,
       tokens: [TOKENS],
       flags: [...oidc, BOOTSTRAP],
@@ -137,8 +146,8 @@ await t.test(
         })
       }
     }
-  },
-)
+  })
+}
 
 /** Whom a request acts as. */
 function effective({ user, impersonatedUser }: LoggedEvent): Identity {

@@ -3,12 +3,14 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
+import { apiservers } from '../support/apiservers.js'
 import { everythingAt } from '../support/audit-policy.js'
 import { TestCluster } from '../support/cluster.js'
 import { ClusterProxy, grant } from '../support/cluster-proxy.js'
 import { compareLogs } from '../support/compare-logs.js'
 import { certificate } from '../support/kubeconfig.js'
 import { kubectls, runKubectl, type KubectlResult } from '../support/kubectl.js'
+import { commands } from './kubectl-commands.js'
 
 /** Bodies too. */
 const POLICY = everythingAt('RequestResponse')
@@ -59,15 +61,17 @@ spec:
     spec: {containers: [{name: c, image: nginx}]}
 `
 
-const RUNS = kubectls().flatMap((kubectl) =>
-  (['request header', 'impersonation'] as const).map((identity) => ({ kubectl, identity })),
+const RUNS = apiservers().flatMap((apiserver) =>
+  kubectls(apiserver).flatMap((kubectl) =>
+    (['request header', 'impersonation'] as const).map((identity) => ({ apiserver, kubectl, identity })),
+  ),
 )
 
-for (const { kubectl, identity } of RUNS) {
+for (const { apiserver, kubectl, identity } of RUNS) {
   const { path, version, skip } = kubectl
-  const name = `kubectl ${version} through the proxy, identities by ${identity}`
+  const name = `kube-apiserver ${apiserver.version}, kubectl ${version} through the proxy, identities by ${identity}`
   await t.test(name, { skip, timeout: 180_000 }, async (t) => {
-    const cluster = await TestCluster.start({ auditPolicy: POLICY, tokens: TOKENS })
+    const cluster = await TestCluster.start({ apiserver, auditPolicy: POLICY, tokens: TOKENS })
     t.teardown(() => cluster.stop())
     const rules = [
       { apiGroups: [''], resources: ['configmaps', 'pods', 'namespaces'], verbs: ['get', 'list', 'watch'] },
@@ -91,11 +95,13 @@ for (const { kubectl, identity } of RUNS) {
     session.addUser('bob', { token: 'bobtoken' })
 
     await work(t, session)
+    await use(t, session, Number(version.split('.')[1]))
+    await tidy(t, session)
 
     t.equal(await proxy.stop(), 0, 'SIGTERM ends it with exit code 0')
     const logs = { ours: proxy.auditLog, theirs: cluster.auditLog, identity }
     const { compared, refused } = await compareLogs(t, logs)
-    t.ok(compared.length > 40, `${compared.length} requests are compared`)
+    t.ok(compared.length > 100, `${compared.length} requests are compared`)
     const forbidden = refused.some((events) => events.at(-1)?.responseStatus?.code === 403)
     t.equal(forbidden, identity === 'impersonation', 'whoever impersonates upstream refuses an --as')
   })
@@ -148,9 +154,24 @@ async function work(t: Test, session: Session): Promise<void> {
   )
   session.addUser('bob', { token: 'nosuchtoken' })
   await refused('bob', ['get', 'configmaps', '-n', 'e2e'], /Unauthorized|logged in/)
+}
 
-  await ok('admin', ['delete', 'configmap', 'one', '-n', 'e2e'])
-  await ok('admin', ['delete', 'deployment', 'web', '-n', 'e2e', '--wait=false'])
+/** The commands that this kubectl knows. */
+async function use(t: Test, session: Session, minor: number): Promise<void> {
+  for (const { args, stdin, code = 0, prints, since = 0 } of commands(DEPLOYMENT)) {
+    if (since > minor) continue
+    const result = await session.kubectl('admin', ['--namespace=e2e', ...args], stdin)
+    const all = result.out + result.err
+    t.equal(result.code, code, `kubectl ${args.join(' ')} ${result.code === code ? '' : all}`)
+    t.match(all, prints)
+  }
+}
+
+async function tidy(t: Test, session: Session): Promise<void> {
+  for (const object of ['configmap/one', 'deployment/web']) {
+    const { code, err } = await session.kubectl('admin', ['delete', object, '-n', 'e2e', '--wait=false'])
+    t.equal(code, 0, err)
+  }
 }
 
 /** `kubectl get --watch`: the event of a change made meanwhile arrives while the watch is open. */

@@ -6,7 +6,9 @@ import { writeFileSync } from 'node:fs'
 import t from 'tap'
 import { matchesPattern, matchesQuery, parseCodeRange, type EventQuery } from '../../src/events/filter.js'
 import { LineSplitter, readLines } from '../../src/events/lines.js'
-import { parseLoggedEvent, type LoggedEvent } from '../../src/events/logged-event.js'
+import { parseLoggedEvent, parseLoggedEvents, type LoggedEvent } from '../../src/events/logged-event.js'
+import { ContainerLines } from '../../src/events/container-lines.js'
+import { itemTexts } from '../../src/events/event-list.js'
 import { RateCounter } from '../../src/events/rate.js'
 import { Summary } from '../../src/events/summary.js'
 import { formatSummary } from '../../src/events/summary-text.js'
@@ -229,4 +231,112 @@ void t.test('a summary', async (t) => {
   const hostile = new Summary()
   hostile.add({ ...event, user: { username: 'a\x1b[2Jb' } })
   t.notMatch(formatSummary(hostile.report(), { color: false }), /\x1b/) // eslint-disable-line no-control-regex
+})
+
+void t.test('lines of container runtimes', async (t) => {
+  const cri = (tag: string, text: string, stream = 'stdout') =>
+    `2026-01-01T00:00:00.0Z ${stream} ${tag} ${text}`
+  const docker = (log: string, stream = 'stdout') =>
+    JSON.stringify({ log, stream, time: '2026-01-01T00:00:00Z' })
+  const cases: [string, (string | undefined)[], (string | undefined)[]][] = [
+    ['others pass', ['{"kind":"Event"}', 'text', undefined, ''], ['{"kind":"Event"}', 'text', undefined, '']],
+    ['CRI', [cri('F', '{"a":1}'), cri('F', ''), cri('F', 'x', 'stderr')], ['{"a":1}', '', 'x']],
+    [
+      'CRI, in parts',
+      [cri('P', '{"a"'), cri('P', ':'), cri('F', '1}'), cri('F', 'next')],
+      ['{"a":1}', 'next'],
+    ],
+    ['CRI, more tags', [cri('P:x', 'a'), cri('F:y', 'b')], ['ab']],
+    [
+      'CRI, two streams',
+      [cri('P', 'a'), cri('P', 'x', 'stderr'), cri('F', 'b'), cri('F', 'y', 'stderr')],
+      ['ab', 'xy'],
+    ],
+    ['CRI, the rest never comes', [cri('P', 'a')], ['a']],
+    ['CRI, another line between', [cri('P', 'a'), 'x', cri('F', 'b')], ['x', 'ab']],
+    [
+      'CRI, too long',
+      [cri('P', 'a'.repeat(600)), cri('P', 'b'.repeat(600)), cri('F', 'c'), cri('F', 'd')],
+      [undefined, 'd'],
+    ],
+    ['docker', [docker('{"a":"\\n"}\n'), docker('b\n')], ['{"a":"\\n"}', 'b']],
+    [
+      'docker, in parts',
+      [docker('a'), docker('x', 'stderr'), docker('b\n'), docker('y\n', 'stderr')],
+      ['ab', 'xy'],
+    ],
+    ['no docker', ['{"log":"a', '{"log":"a","x":}'], ['{"log":"a', '{"log":"a","x":}']],
+  ]
+  for (const [name, lines, want] of cases) {
+    const container = new ContainerLines(1000)
+    t.same([...lines.flatMap((line) => container.write([line])), ...container.end()], want, name)
+  }
+})
+
+void t.test('parts without end hold little', async (t) => {
+  const container = new ContainerLines(1000)
+  for (let i = 0; i < 1000; i++) t.same(container.write(['2026-01-01T00:00:00.0Z stdout P ']), [])
+  t.same(container.write(['2026-01-01T00:00:00.0Z stdout F x']), [undefined])
+})
+
+void t.test('the items of a list', async (t) => {
+  const cases: [string, string[] | undefined][] = [
+    ['{}', undefined],
+    ['{"items":{}}', undefined],
+    ['{"items":[]}', []],
+    ['{"items": [ ]}', []],
+    ['{"items":[{}]}', ['{}']],
+    [
+      '{"a":{"items":[1]},"items" : [ {"b":[1,{"items":[2]}]} , {"c":"]},\\\\\\"items"} ],"d":[3]}',
+      ['{"b":[1,{"items":[2]}]}', '{"c":"]},\\\\\\"items"}'],
+    ],
+    ['{"a":"items","b":["items"],"items":[9007199254740993]}', ['9007199254740993']],
+    ['{"items":[1],"items":[2]}', ['2']],
+  ]
+  for (const [json, want] of cases) t.same(itemTexts(json), want, json)
+})
+
+void t.test('an EventList is its events', async (t) => {
+  const event = {
+    level: 'Request',
+    auditID: 'x',
+    stage: 'ResponseComplete',
+    requestURI: '/api',
+    verb: 'create',
+    user: { username: 'a' },
+    requestReceivedTimestamp: '2026-01-01T00:00:00.000000Z',
+    stageTimestamp: '2026-01-01T00:00:00.000001Z',
+  }
+  const list = (...items: string[]) =>
+    `{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":[${items.join(',')}]}`
+  const bare = JSON.stringify(event).replace('{', '{"requestObject":{"n":9007199254740993},')
+  const named = JSON.stringify({ kind: 'Event', apiVersion: 'audit.k8s.io/v1', ...event, verb: 'get' })
+  const found = parseLoggedEvents(list(bare, named, '{}', '{"kind":"Pod"}', '1', 'null'))
+  t.same(
+    found.map((logged) => logged?.event.verb),
+    ['create', 'get', undefined, undefined, undefined, undefined],
+  )
+  t.equal(found[0]?.line, bare.replace('{', '{"kind":"Event","apiVersion":"audit.k8s.io/v1",'))
+  t.equal(found[1]?.line, named)
+  t.same(parseLoggedEvents(list()), [])
+  t.same(parseLoggedEvents('{"kind":"EventList","items":{}}'), [undefined])
+  t.equal(parseLoggedEvent(list(bare)), undefined)
+})
+
+void t.test('events of Kubernetes 1.8 have one time', async (t) => {
+  const old = {
+    kind: 'Event',
+    apiVersion: 'audit.k8s.io/v1beta1',
+    metadata: { creationTimestamp: '2017-10-01T00:00:00Z' },
+    level: 'Metadata',
+    timestamp: '2017-10-01T00:00:01Z',
+    auditID: 'x',
+    stage: 'ResponseComplete',
+    requestURI: '/api',
+    verb: 'get',
+    user: {},
+  }
+  const parsed = parseLoggedEvent(JSON.stringify(old))
+  t.same([parsed?.requestReceivedTimestamp, parsed?.stageTimestamp], [old.timestamp, old.timestamp])
+  t.equal(parseLoggedEvent(JSON.stringify({ ...old, timestamp: 5 })), undefined)
 })

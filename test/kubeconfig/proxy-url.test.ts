@@ -29,6 +29,8 @@ void t.test('which proxy the environment names for which server', (t) => {
         ['https://10.1.2.3', '10.0.0.0/99', false],
         ['https://10.1.2.3', '10.1.2.3', true],
         ['https://[fd00::1]', 'fd00::/16', true],
+        ['https://[fd00::1]', 'fd00:0:0:0::0001', true],
+        ['https://10.1.2.3:6443', '10.1.2.3:443', false],
         ['https://[fd00::1]:6443', '[fd00::1]:6443', true],
         ['https://[fd00::1]', '10.0.0.0/8', false],
       ] as const

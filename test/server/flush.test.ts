@@ -54,10 +54,10 @@ class Load {
   #next = 0
   readonly #clients: Promise<void>[]
 
-  constructor(
-    private readonly standIn: StandIn,
-    concurrency: number,
-  ) {
+  readonly #standIn: StandIn
+
+  constructor(standIn: StandIn, concurrency: number) {
+    this.#standIn = standIn
     this.#clients = Array.from({ length: concurrency }, () => this.#client())
   }
 
@@ -71,8 +71,8 @@ class Load {
     for (;;) {
       const id = `request-${this.#next++}`
       try {
-        await this.standIn.ask(PODS, {
-          ...this.standIn.as(),
+        await this.#standIn.ask(PODS, {
+          ...this.#standIn.as(),
           agent: this.#agent,
           headers: { 'audit-id': id },
         })

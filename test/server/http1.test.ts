@@ -75,6 +75,16 @@ await t.test('the odd corners of HTTP/1.1', async (t) => {
     t.equal(standIn.seen.length, seen, 'nothing went upstream')
   })
 
+  await t.test('a refusal reaches who is still sending', async (t) => {
+    const socket = await connectTLS(standIn)
+    const pause = (): Promise<unknown> => once(socket, 'drain')
+    // Nothing is read before all is written, four times of what is allowed.
+    socket.write(`GET ${PODS} HTTP/1.1\r\nHost: x\r\nX-Long: `)
+    for (let i = 0; i < 64; i++) if (!socket.write('x'.repeat(1 << 16))) await pause()
+    t.match((await readAll(socket)).toString(), /^HTTP\/1\.1 431 [^]*"code":431/)
+    socket.destroy()
+  })
+
   await t.test('what is no HTTP', async (t) => {
     for (const text of [
       'nonsense\r\n\r\n',

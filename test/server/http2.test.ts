@@ -299,7 +299,7 @@ await t.test('request headers may have 1 MiB, and no more', async (t) => {
   session.on('error', () => undefined)
   t.teardown(() => session.destroy())
   const groups = Array.from({ length: 500 }, (_, i) => `group-${i}`)
-  t.equal((await askHttp2(session, { ':path': PODS, 'impersonate-group': groups })).status, 500, 'no user')
+  t.equal((await askHttp2(session, { ':path': PODS, 'impersonate-group': groups })).status, 200)
   t.equal(
     (await askHttp2(session, { ':path': PODS, 'impersonate-user': 'u', 'impersonate-group': groups })).status,
     200,

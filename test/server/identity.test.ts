@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import tls from 'node:tls'
 import t from 'tap'
@@ -5,7 +6,10 @@ import { byAuditID, waitForEvents, type LoggedEvent } from '../support/audit-log
 import { sendJSON, StandIn, type Seen } from '../support/stand-in.js'
 
 const PODS = '/api/v1/namespaces/default/pods'
-const TOKENS = { bobtoken: { username: 'bob', uid: 'uid-bob', groups: ['viewers'] } }
+const TOKENS = {
+  bobtoken: { username: 'bob', uid: 'uid-bob', groups: ['viewers'] },
+  carltoken: { username: 'carl' },
+}
 
 /** The events of the one request that the log holds under this auditID, when it is complete. */
 function eventsOf(standIn: StandIn, auditID: string): Promise<LoggedEvent[]> {
@@ -24,6 +28,20 @@ function values(seen: Seen | undefined, name: string): string[] {
   return found
 }
 
+await t.test('without credential ids', async (t) => {
+  const standIn = await StandIn.start({
+    upstream: (_req, res) => sendJSON(res, 200, {}),
+    flags: ['--client-certificate-credential-id=false'],
+  })
+  t.teardown(() => standIn.stop())
+  const alice = standIn.client({ name: 'alice', cn: 'alice', o: ['dev'] })
+  const headers = { 'audit-id': 'alice-1' }
+  t.equal((await standIn.ask(PODS, { ...standIn.as(alice), headers })).status, 200)
+  const [received] = await eventsOf(standIn, 'alice-1')
+  t.strictSame(received?.user, { username: 'alice', groups: ['dev', 'system:authenticated'] })
+  t.notOk(standIn.seen.at(-1)?.rawHeaders.some((name) => /^x-remote-extra/i.test(name)))
+})
+
 await t.test('identities are asserted by request headers', async (t) => {
   const standIn = await StandIn.start({ upstream: (_req, res) => sendJSON(res, 200, {}), tokens: TOKENS })
   t.teardown(() => standIn.stop())
@@ -38,7 +56,22 @@ await t.test('identities are asserted by request headers', async (t) => {
     t.strictSame(values(seen, 'x-remote-group'), ['dev', 'qa', 'system:authenticated'])
     t.strictSame(values(seen, 'authorization'), [])
     const [received] = await eventsOf(standIn, 'alice-1')
-    t.strictSame(received?.user, { username: 'alice', groups: ['dev', 'qa', 'system:authenticated'] })
+    const id = `X509SHA256=${new X509Certificate(alice.cert).fingerprint256.replaceAll(':', '').toLowerCase()}`
+    t.strictSame(received?.user, {
+      username: 'alice',
+      groups: ['dev', 'qa', 'system:authenticated'],
+      extra: { 'authentication.kubernetes.io/credential-id': [id] },
+    })
+    t.strictSame(values(seen, 'x-remote-extra-authentication.kubernetes.io%2fcredential-id'), [id])
+    t.strictSame(values(seen, 'x-remote-uid'), [])
+  })
+
+  await t.test('a certificate with a UID', async (t) => {
+    const ursula = standIn.client({ name: 'ursula', cn: 'ursula', uids: ['uid-ursula'] })
+    const headers = { 'audit-id': 'ursula-1' }
+    t.equal((await standIn.ask(PODS, { ...standIn.as(ursula), headers })).status, 200)
+    t.strictSame(values(standIn.seen.at(-1), 'x-remote-uid'), ['uid-ursula'])
+    t.match((await eventsOf(standIn, 'ursula-1'))[0]?.user, { username: 'ursula', uid: 'uid-ursula' })
   })
 
   await t.test('a token travels as it is, over a connection without credentials', async (t) => {
@@ -121,6 +154,46 @@ await t.test('identities are asserted by request headers', async (t) => {
       t.match(JSON.parse(body.toString()), { kind: 'Status', reason: 'BadRequest', code: 400 })
       t.equal(standIn.seen.length, before, 'nothing went upstream')
       await waitForEvents(standIn.auditLog, (e) => byAuditID(e).get(`conn-${name}`))
+    }
+  })
+
+  await t.test('of two tokens the one that was verified goes upstream, alone', async (t) => {
+    const protocol = (token: string) =>
+      `base64url.bearer.authorization.k8s.io.${Buffer.from(token).toString('base64url')}`
+    const cases: [string, string, string, string | undefined, string | undefined][] = [
+      ['bobtoken', 'carltoken', 'bob', 'Bearer bobtoken', 'v4.channel.k8s.io'],
+      ['nosuchtoken', 'carltoken', 'carl', undefined, `${protocol('carltoken')}, v4.channel.k8s.io`],
+    ]
+    for (const [inHeader, inProtocol, user, authorization, protocols] of cases) {
+      const auditID = `two-${user}`
+      const { status } = await standIn.ask(PODS, {
+        ...standIn.as('nobody'),
+        headers: {
+          connection: 'Upgrade',
+          upgrade: 'websocket',
+          'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==',
+          'sec-websocket-version': '13',
+          authorization: `Bearer ${inHeader}`,
+          'sec-websocket-protocol': `${protocol(inProtocol)}, v4.channel.k8s.io`,
+          'audit-id': auditID,
+        },
+      })
+      t.equal(status, 200)
+      const { headers } = standIn.seen.at(-1) ?? {}
+      t.equal(headers?.authorization, authorization)
+      t.equal(headers?.['sec-websocket-protocol'], protocols)
+      t.equal((await eventsOf(standIn, auditID))[0]?.user.username, user)
+    }
+    for (const space of ['', '\x85', '\xc2\x85', '\xe2\x80\x83']) {
+      await standIn.ask(PODS, {
+        ...standIn.as('nobody'),
+        headers: { 'sec-websocket-protocol': `v4.channel.k8s.io,${space}${protocol('bobtoken')}${space}` },
+      })
+      t.equal(
+        standIn.seen.at(-1)?.headers['sec-websocket-protocol'],
+        'v4.channel.k8s.io',
+        'whatever is around it',
+      )
     }
   })
 
@@ -212,12 +285,77 @@ await t.test('identities are asserted by impersonation', async (t) => {
     t.equal(last?.impersonatedUser, undefined)
   })
 
+  await t.test('headers without a user', async (t) => {
+    const before = standIn.seen.length
+    const headers = { 'impersonate-uid': '1', 'audit-id': 'nameless-1' }
+    const { status, body } = await standIn.ask(PODS, { headers })
+    t.equal(status, 400)
+    t.match(JSON.parse(body.toString()), {
+      reason: 'BadRequest',
+      message: /^requested &user.DefaultInfo\{Name:"", UID:"1", .* without impersonating a user name$/,
+    })
+    t.equal(standIn.seen.length, before, 'nothing went upstream')
+    const last = (await eventsOf(standIn, 'nameless-1')).at(-1)
+    t.match(last, { stage: 'ResponseComplete', responseStatus: { code: 400 } })
+    t.equal(last?.impersonatedUser, undefined)
+  })
+
+  await t.test('the same is asked once', async (t) => {
+    standIn.reviews.length = 0
+    const groups = Array.from({ length: 200 }, (_, i) => `g${i % 2}`)
+    const headers = { 'impersonate-user': 'carol', 'impersonate-group': groups }
+    t.equal((await standIn.ask(PODS, { headers })).status, 200)
+    t.equal(standIn.reviews.length, 3)
+  })
+
   await t.test("anonymous requests bring no Impersonate-* of the proxy's", async (t) => {
     await standIn.ask(PODS, standIn.as('nobody'))
     const seen = standIn.seen.at(-1)
     t.equal(seen?.peer, undefined)
     t.strictSame(values(seen, 'impersonate-user'), [])
   })
+})
+
+await t.test('a proxy that impersonates, before a server with constrained impersonation', async (t) => {
+  const allowed = new Set<string>()
+  const standIn = await StandIn.start({
+    identity: 'impersonation',
+    constrainedImpersonation: true,
+    upstream: (_req, res) => sendJSON(res, 200, {}),
+    reviews: (_req, res, review) => {
+      const { verb } = review.spec['resourceAttributes'] as { verb: string }
+      sendJSON(res, 201, { ...review, status: { allowed: allowed.has(verb), reason: 'because' } })
+    },
+  })
+  t.teardown(() => standIn.stop())
+  const ask = async (who: string) => {
+    standIn.reviews.length = 0
+    const { status, body } = await standIn.ask(`${PODS}?labelSelector=a%3Db`, {
+      headers: { 'impersonate-user': who },
+    })
+    const asked = standIn.reviews.map(({ spec }) => spec['resourceAttributes'] as { verb: string })
+    return { status, message: (JSON.parse(body.toString()) as { message?: string }).message, asked }
+  }
+  const refused = await ask('carol')
+  t.equal(refused.status, 403)
+  t.equal(
+    refused.message,
+    'pods is forbidden: User "admin" cannot impersonate-on:user-info:list resource "pods" in API group "" in the namespace "default": because',
+    'of several refusals the first',
+  )
+  t.match(refused.asked, [
+    { verb: 'impersonate-on:user-info:list', labelSelector: { rawSelector: 'a=b' } },
+    { verb: 'impersonate', resource: 'users', name: 'carol' },
+  ])
+  allowed.add('impersonate-on:user-info:list').add('impersonate:user-info')
+  t.equal((await ask('carol')).status, 200)
+  allowed.add('impersonate-on:arbitrary-node:list').add('impersonate:arbitrary-node')
+  t.equal((await ask('system:node:n1')).status, 200)
+  t.strictSame(values(standIn.seen.at(-1), 'impersonate-group'), ['system:nodes', 'system:authenticated'])
+  allowed.clear()
+  allowed.add('impersonate')
+  t.equal((await ask('carol')).status, 200)
+  t.equal((await ask('carol')).asked.length, 1, 'the mode that was granted last is tried first')
 })
 
 await t.test('certificates that are no good', async (t) => {
@@ -239,6 +377,8 @@ await t.test('certificates that are no good', async (t) => {
       notAfter: new Date(Date.now() + 2 * day),
     }),
     'for servers only': standIn.client({ name: 'usage', cn: 'admin', usage: 'server' }),
+    'without a name': standIn.client({ name: 'nameless', cn: '', o: ['system:masters'] }),
+    'with two UIDs': standIn.client({ name: 'twouids', cn: 'admin', uids: ['1', '2'] }),
     'of another authority': standIn.pki.issue(other, { name: 'other', cn: 'admin', usage: 'client' }),
     'self-signed': standIn.pki.ca('admin'),
   }
@@ -257,10 +397,25 @@ await t.test('certificates that are no good', async (t) => {
     )
   }
   t.equal(standIn.seen.length, 0, 'nothing went upstream')
+})
 
-  const nameless = standIn.client({ name: 'nameless', cn: '', o: ['system:masters'] })
-  await standIn.ask(PODS, standIn.as(nameless))
-  t.strictSame(values(standIn.seen.at(-1), 'x-remote-group'), [], 'a certificate without CN is no credential')
+await t.test('nobody renegotiates, and so nobody changes who they are', async (t) => {
+  const standIn = await StandIn.start({ upstream: (_req, res) => sendJSON(res, 200, {}) })
+  t.teardown(() => standIn.stop())
+  for (const who of [standIn.admin, 'nobody'] as const) {
+    const socket = tls.connect({ ...(standIn.as(who) as tls.ConnectionOptions), maxVersion: 'TLSv1.2' })
+    t.teardown(() => socket.destroy())
+    await once(socket, 'secureConnect')
+    t.equal(socket.getProtocol(), 'TLSv1.2')
+    const end = Promise.race([
+      once(socket, 'error').then(([err]: Error[]) => (err as Error).message),
+      once(socket, 'data').then(() => 'answered'),
+    ])
+    socket.renegotiate({}, () => {})
+    socket.write(`GET ${PODS} HTTP/1.1\r\nHost: x\r\n\r\n`)
+    t.match(await end, /no renegotiation/)
+  }
+  t.equal(standIn.seen.length, 0)
 })
 
 await t.test('tokens', async (t) => {

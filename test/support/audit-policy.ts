@@ -18,6 +18,9 @@ rules:
   resources:
   - {group: authentication.k8s.io, resources: [tokenreviews]}
   - {group: authorization.k8s.io, resources: [${accessReviews.join(', ')}]}
+- level: None
+  users: ["kube-audit-proxy"]
+  nonResourceURLs: [/version]
 - level: ${level}
 `
 }

@@ -110,15 +110,19 @@ export class InstantBackend implements Backend {
   readonly events: Event[] = []
   readonly batches: string[][] = []
 
+  readonly #stored: boolean
+
   constructor(
     readonly name = 'instant',
-    private readonly stored = true,
-  ) {}
+    stored = true,
+  ) {
+    this.#stored = stored
+  }
 
   processEvents(events: readonly Event[]): boolean {
     this.events.push(...events)
     this.batches.push(events.map((e) => e.auditID))
-    return this.stored
+    return this.#stored
   }
 
   shutdown(): Promise<void> {

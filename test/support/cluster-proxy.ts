@@ -69,13 +69,19 @@ export class ClusterProxy {
     return proxy
   }
 
+  readonly #cluster: TestCluster
+  readonly #flags: readonly string[]
+
   private constructor(
-    private readonly cluster: TestCluster,
+    cluster: TestCluster,
     readonly dir: string,
     readonly auditLog: string,
-    private readonly flags: readonly string[],
+    flags: readonly string[],
     public process: ProxyProcess,
-  ) {}
+  ) {
+    this.#cluster = cluster
+    this.#flags = flags
+  }
 
   get url(): string {
     return this.process.url
@@ -87,12 +93,12 @@ export class ClusterProxy {
 
   /** Starts it again where it was, after it has ended. */
   async startAgain(): Promise<void> {
-    this.process = await ProxyProcess.start([...this.flags, `--secure-port=${this.process.port}`])
+    this.process = await ProxyProcess.start([...this.#flags, `--secure-port=${this.process.port}`])
   }
 
   /** Writes a kubeconfig with which a user reaches the proxy; answers the file. */
   kubeconfig(name: string, user: object): string {
-    const cluster = { server: this.url, 'certificate-authority': this.cluster.ca.certFile }
+    const cluster = { server: this.url, 'certificate-authority': this.#cluster.ca.certFile }
     return writeKubeconfigFile(join(this.dir, `${name}.kubeconfig`), cluster, user)
   }
 }

@@ -16,6 +16,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { newestApiserver, type Apiserver } from './apiservers.js'
 import { certificate, writeKubeconfigFile } from './kubeconfig.js'
 import { PKI, type CA, type Issued } from './pki.js'
 
@@ -26,6 +27,8 @@ export interface TestClusterOptions {
   readonly tokens?: readonly string[]
   /** Further flags for kube-apiserver; pflag lets the last of a repeated flag win. */
   readonly flags?: readonly string[]
+  /** The kube-apiserver to run; the one that KUBEBUILDER_ASSETS names where it is left out. */
+  readonly apiserver?: Apiserver
 }
 
 export interface TestResponse {
@@ -48,29 +51,18 @@ const POLL_EVERY = 100
  * it with `await TestCluster.start()` and end it with `stop()`. The processes also end when the test does, however it ends.
  */
 export class TestCluster {
-  /**
-   * The folder with the etcd and kube-apiserver to run: KUBEBUILDER_ASSETS, or the folder that envtest falls back to.
-   * Undefined where there are none: skip the test then.
-   */
-  static assets(): string | undefined {
-    const dir = process.env['KUBEBUILDER_ASSETS'] || '/usr/local/kubebuilder/bin'
-    return ['etcd', 'kube-apiserver'].every((name) => existsSync(join(dir, name))) ? dir : undefined
-  }
-
-  /** Why a test that needs a cluster is skipped, for tap's `skip`; false where it need not be. */
+  /** Why a test that needs any cluster is skipped, for tap's `skip`; false where it need not be. */
   static skip(): string | false {
-    return (
-      TestCluster.assets() === undefined && 'set KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver'
-    )
+    return newestApiserver().skip
   }
 
   /** Starts both and waits until kube-apiserver says that it is ready. Throws with the end of its log where it does not. */
   static async start(options: TestClusterOptions = {}): Promise<TestCluster> {
-    const assets = TestCluster.assets()
-    if (assets === undefined) throw new Error('no etcd and kube-apiserver to run')
+    const { dir, skip } = options.apiserver ?? newestApiserver()
+    if (skip !== false) throw new Error(`no etcd and kube-apiserver to run: ${skip}`)
     const cluster = new TestCluster(await freePorts(3))
     try {
-      await cluster.#start(assets, options)
+      await cluster.#start(dir, options)
     } catch (err) {
       const log = existsSync(cluster.logFile) ? readFileSync(cluster.logFile, 'utf8').slice(-4000) : ''
       await cluster.stop()
@@ -208,6 +200,8 @@ export class TestCluster {
       `--tls-cert-file=${serving.certFile}`,
       `--tls-private-key-file=${serving.keyFile}`,
       '--service-cluster-ip-range=10.0.0.0/24',
+      // It runs on a loopback address, which no Service may lead to.
+      '--endpoint-reconciler-type=none',
       `--service-account-issuer=${this.serviceAccountIssuer}`,
       `--service-account-signing-key-file=${this.serviceAccountKey.keyFile}`,
       `--service-account-key-file=${this.serviceAccountKey.certFile}`,
@@ -280,7 +274,7 @@ export class TestCluster {
 }
 
 /** Ports that nobody listens on right now. All are held until the last is known, so that they differ. */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
   await Promise.all(servers.map((server) => once(server, 'listening')))
   const ports = servers.map((server) => (server.address() as AddressInfo).port)

@@ -1,7 +1,7 @@
 import { execFile, execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { TestCluster } from './cluster.js'
+import type { Apiserver } from './apiservers.js'
 
 /** A kubectl to test with. */
 export interface Kubectl {
@@ -18,18 +18,24 @@ export interface KubectlResult {
   readonly err: string
 }
 
-/** The kubectl beside kube-apiserver, and the one that KUBECTL_OTHER names, where it is set: an older, or a newer one. */
-export function kubectls(): Kubectl[] {
-  const found = [describe(join(TestCluster.assets() ?? '', 'kubectl'), 'beside kube-apiserver')]
+/** The kubectl beside a kube-apiserver, and the one that KUBECTL_OTHER names, where it is set: an older, or a newer one. */
+export function kubectls(apiserver: Apiserver): Kubectl[] {
+  const found = [describe(apiserver, join(apiserver.dir, 'kubectl'), 'beside kube-apiserver')]
   const other = process.env['KUBECTL_OTHER'] ?? ''
-  if (other !== '') found.push(describe(other, 'where KUBECTL_OTHER says'))
+  if (other !== '') found.push(describe(apiserver, other, 'where KUBECTL_OTHER says'))
   return found
 }
 
-/** Runs it to its end. */
-export function runKubectl(path: string, args: readonly string[], stdin = ''): Promise<KubectlResult> {
+/** Runs it to its end. `env` is added to the environment. */
+export function runKubectl(
+  path: string,
+  args: readonly string[],
+  stdin = '',
+  env: NodeJS.ProcessEnv = {},
+): Promise<KubectlResult> {
   return new Promise((resolve) => {
-    const child = execFile(path, args, (error, out, err) => {
+    const options = { env: { ...process.env, ...env }, maxBuffer: 1 << 26 }
+    const child = execFile(path, args, options, (error, out, err) => {
       resolve({ code: error === null ? 0 : Number(error.code ?? 1), out, err })
     })
     // One that fails early does not read its input.
@@ -38,8 +44,8 @@ export function runKubectl(path: string, args: readonly string[], stdin = ''): P
   })
 }
 
-function describe(path: string, where: string): Kubectl {
-  const skip = TestCluster.skip() || (!existsSync(path) && `no kubectl ${where}`)
+function describe(apiserver: Apiserver, path: string, where: string): Kubectl {
+  const skip = apiserver.skip || (!existsSync(path) && `no kubectl ${where}`)
   if (skip !== false) return { path, version: where, skip }
   const text = execFileSync(path, ['version', '--client', '--output=json'], { encoding: 'utf8' })
   const { clientVersion } = JSON.parse(text) as { clientVersion: { gitVersion: string } }

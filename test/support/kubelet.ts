@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { TestCluster } from './cluster.js'
 import { execOverSPDY, execOverWebSocket, forwardOverSPDY, forwardOverWebSocket } from './kubelet-sessions.js'
+import { addRunningPod } from './node.js'
 import { acceptKey, WebSocketEnd } from './websocket.js'
 
 const V4 = 'v4.channel.k8s.io'
@@ -16,62 +17,54 @@ export class StandInKubelet {
   /** The WebSocket protocols of exec and attach that it speaks, best first. Kubernetes 1.30 brought v5. */
   channelProtocols = ['v5.channel.k8s.io', V4]
   readonly sockets = new Set<Socket>()
-  /** What was agreed on with each WebSocket, oldest first. */
+  /** What each session of exec, attach and port-forward speaks, oldest first: SPDY/3.1, or the protocol of its WebSocket. */
   readonly protocols: string[] = []
   /** Followed logs that are open, each to be written by the test. */
   readonly logs = new EventEmitter<{ follow: [ServerResponse] }>()
 
-  private constructor(private readonly server: Server) {
-    server.on('request', (req: IncomingMessage, res: ServerResponse) => this.request(req, res))
-    server.on('upgrade', (req: IncomingMessage, socket: Socket) => this.upgrade(req, socket))
+  readonly #server: Server
+
+  private constructor(server: Server) {
+    this.#server = server
+    server.on('request', (req: IncomingMessage, res: ServerResponse) => this.#request(req, res))
+    server.on('upgrade', (req: IncomingMessage, socket: Socket) => this.#upgrade(req, socket))
     server.on('secureConnection', (socket: Socket) => {
       this.sockets.add(socket)
       socket.on('close', () => this.sockets.delete(socket))
     })
   }
 
-  /** Starts it, and makes a node `node` and a running pod `web` in `namespace`, whose kubelet it is. */
-  static async start(cluster: TestCluster, namespace: string): Promise<StandInKubelet> {
+  /**
+   * Starts it, and makes a node `node` and a running pod `web` in `namespace`, whose kubelet it is.
+   * @param declaredFeatures what the node says that its kubelet can
+   */
+  static async start(
+    cluster: TestCluster,
+    namespace: string,
+    declaredFeatures: readonly string[] = [],
+  ): Promise<StandInKubelet> {
     const { cert, key } = cluster.pki.issue(cluster.ca, { name: 'kubelet', cn: 'node', ip: ['127.0.0.1'] })
     const server = createServer({ cert, key })
     const kubelet = new StandInKubelet(server)
     await once(server.listen(0, '127.0.0.1'), 'listening')
     const { port } = server.address() as AddressInfo
-    await create(cluster, '/api/v1/namespaces', { metadata: { name: namespace } })
-    await create(
-      cluster,
-      '/api/v1/nodes',
-      { metadata: { name: 'node' } },
-      {
-        addresses: [{ type: 'InternalIP', address: '127.0.0.1' }],
-        daemonEndpoints: { kubeletEndpoint: { Port: port } },
-      },
-    )
-    await create(
-      cluster,
-      `/api/v1/namespaces/${namespace}/pods`,
-      {
-        metadata: { name: 'web' },
-        spec: { nodeName: 'node', containers: [{ name: 'c', image: 'i', stdin: true }] },
-      },
-      { phase: 'Running' },
-    )
+    await addRunningPod(cluster, { namespace, pod: 'web', node: 'node', port, declaredFeatures })
     return kubelet
   }
 
   async stop(): Promise<void> {
-    const closed = once(this.server.close(), 'close')
+    const closed = once(this.#server.close(), 'close')
     for (const socket of this.sockets) socket.destroy()
     await closed
   }
 
-  private request(req: IncomingMessage, res: ServerResponse): void {
+  #request(req: IncomingMessage, res: ServerResponse): void {
     if (!(req.url ?? '').startsWith('/containerLogs/')) return void res.writeHead(404).end()
     res.writeHead(200, { 'content-type': 'text/plain' }).flushHeaders()
     this.logs.emit('follow', res)
   }
 
-  private upgrade(req: IncomingMessage, socket: Socket): void {
+  #upgrade(req: IncomingMessage, socket: Socket): void {
     const url = new URL(req.url ?? '', 'https://kubelet')
     const agree = (...headers: string[]): void => {
       const upgrade = ['Connection: Upgrade', `Upgrade: ${req.headers.upgrade}`]
@@ -96,25 +89,12 @@ export class StandInKubelet {
       else void execOverWebSocket(end, command)
     } else if (forwards) {
       agree('X-Stream-Protocol-Version: portforward.k8s.io')
+      this.protocols.push('SPDY/3.1')
       forwardOverSPDY(socket)
     } else {
       agree('X-Stream-Protocol-Version: v4.channel.k8s.io')
+      this.protocols.push('SPDY/3.1')
       execOverSPDY(socket, command, url.searchParams)
     }
   }
-}
-
-/** Creates an object, and then its status where that is given. */
-async function create(cluster: TestCluster, path: string, object: object, status?: object): Promise<void> {
-  const headers = { 'content-type': 'application/json' }
-  const made = await cluster.request(path, { method: 'POST', headers, body: JSON.stringify(object) })
-  if (made.status !== 201) throw new Error(made.body.toString())
-  if (status === undefined) return
-  const { name } = (object as { metadata: { name: string } }).metadata
-  const patched = await cluster.request(`${path}/${name}/status`, {
-    method: 'PATCH',
-    headers: { 'content-type': 'application/merge-patch+json' },
-    body: JSON.stringify({ status }),
-  })
-  if (patched.status !== 200) throw new Error(patched.body.toString())
 }

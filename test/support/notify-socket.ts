@@ -37,11 +37,16 @@ export class NotifySocket {
 
   #listening = false
 
+  readonly #directory: string
+  readonly #child: ChildProcess
+
   private constructor(
-    private readonly directory: string,
+    directory: string,
     readonly path: string,
-    private readonly child: ChildProcess,
+    child: ChildProcess,
   ) {
+    this.#directory = directory
+    this.#child = child
     createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (line) => {
       const message = JSON.parse(line) as 'listening' | Record<string, string>
       if (message === 'listening') this.#listening = true
@@ -58,9 +63,9 @@ export class NotifySocket {
   }
 
   async stop(): Promise<void> {
-    const exited = once(this.child, 'exit')
-    this.child.kill()
+    const exited = once(this.#child, 'exit')
+    this.#child.kill()
     await exited
-    rmSync(this.directory, { recursive: true, force: true })
+    rmSync(this.#directory, { recursive: true, force: true })
   }
 }

@@ -13,18 +13,18 @@ export class OIDCIssuer {
   readonly asked: string[] = []
   /** Answers in place of the documents, where set. */
   misbehave: ((path: string, res: ServerResponse) => boolean) | undefined
-  private readonly server: https.Server
+  readonly #server: https.Server
 
   static async start(serving: Issued, key: SigningKey): Promise<OIDCIssuer> {
     const issuer = new OIDCIssuer(serving, key)
-    issuer.server.listen(0, '127.0.0.1')
-    await once(issuer.server, 'listening')
+    issuer.#server.listen(0, '127.0.0.1')
+    await once(issuer.#server, 'listening')
     return issuer
   }
 
   private constructor(serving: Issued, key: SigningKey) {
     this.keys = [key]
-    this.server = https.createServer({ cert: serving.cert, key: serving.key }, (req, res) => {
+    this.#server = https.createServer({ cert: serving.cert, key: serving.key }, (req, res) => {
       const path = req.url ?? ''
       this.asked.push(path)
       if (this.misbehave?.(path, res) === true) return
@@ -32,7 +32,7 @@ export class OIDCIssuer {
         path === '/.well-known/openid-configuration'
           ? { issuer: this.url, jwks_uri: `${this.url}/keys` }
           : path === '/keys'
-            ? { keys: this.keys.map((one) => this.jwk(one)) }
+            ? { keys: this.keys.map((one) => this.#jwk(one)) }
             : undefined
       res.writeHead(document === undefined ? 404 : 200, { 'content-type': 'application/json' })
       res.end(JSON.stringify(document ?? {}))
@@ -40,7 +40,7 @@ export class OIDCIssuer {
   }
 
   get url(): string {
-    return `https://127.0.0.1:${(this.server.address() as AddressInfo).port}`
+    return `https://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
   }
 
   /** A token of this issuer, good for an hour. */
@@ -62,12 +62,12 @@ export class OIDCIssuer {
   }
 
   async stop(): Promise<void> {
-    const closed = once(this.server.close(), 'close')
-    this.server.closeAllConnections()
+    const closed = once(this.#server.close(), 'close')
+    this.#server.closeAllConnections()
     await closed
   }
 
-  private jwk(key: SigningKey): object {
+  #jwk(key: SigningKey): object {
     return { ...key.publicKey.export({ format: 'jwk' }), kid: key.id, use: 'sig', alg: key.algorithm }
   }
 }

@@ -17,6 +17,8 @@ export interface CertificateRequest {
   readonly name: string
   readonly cn: string
   readonly o?: readonly string[]
+  /** Values of the attribute that Kubernetes has for a user's UID. */
+  readonly uids?: readonly string[]
   readonly dns?: readonly string[]
   readonly ip?: readonly string[]
   readonly uri?: readonly string[]
@@ -142,9 +144,10 @@ export class PKI {
     writeFileSync(
       file,
       [
+        'oid_section=oids\n[oids]\nkubernetesUID=1.3.6.1.4.1.57683.2',
         '[req]\ndistinguished_name=dn\nstring_mask=utf8only\nutf8=yes\n[dn]',
         `[ca]\ndefault_ca=db\n[db]\ndatabase=${base}.db\nserial=${base}.srl\ndefault_md=sha256\npolicy=any`,
-        'unique_subject=no\n[any]\norganizationName=optional\ncommonName=optional',
+        'unique_subject=no\n[any]\norganizationName=optional\ncommonName=optional\nkubernetesUID=optional',
         `[ext]\n${extensions.join('\n')}\n`,
       ].join('\n'),
     )
@@ -160,9 +163,9 @@ function read(files: { certFile: string; keyFile: string }): Issued {
   return { ...files, cert: readFileSync(files.certFile, 'utf8'), key: readFileSync(files.keyFile, 'utf8') }
 }
 
-function subject({ cn, o = [] }: CertificateRequest): string {
-  const escape = (v: string) => v.replace(/[\\/+]/g, '\\$&')
-  return [...o.map((v) => `/O=${escape(v)}`), `/CN=${escape(cn)}`].join('')
+function subject({ cn, o = [], uids = [] }: CertificateRequest): string {
+  const attribute = (name: string) => (v: string) => `/${name}=${v.replace(/[\\/+]/g, '\\$&')}`
+  return [...o.map(attribute('O')), attribute('CN')(cn), ...uids.map(attribute('kubernetesUID'))].join('')
 }
 
 /** YYYYMMDDHHMMSSZ */

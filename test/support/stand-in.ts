@@ -18,6 +18,8 @@ export interface StandInOptions {
   /** Answers TokenReviews and SubjectAccessReviews; without it, TokenReviews know `tokens` and everything is allowed. */
   readonly reviews?: (req: IncomingMessage, res: ServerResponse, review: Review) => void
   readonly tokens?: Readonly<Record<string, object>>
+  /** Whether it has constrained impersonation, which the proxy finds out. */
+  readonly constrainedImpersonation?: boolean
   /** YAML; everything at level Metadata without it. */
   readonly policy?: string
   /** How identities of client certificates go upstream. */
@@ -72,7 +74,7 @@ export class StandIn {
   readonly reviews: Review[] = []
   proxy!: ProxyProcess
   upstream!: https.Server
-  private upstreamPort = 0
+  #upstreamPort = 0
 
   static async start(options: StandInOptions): Promise<StandIn> {
     const standIn = new StandIn(options)
@@ -88,7 +90,11 @@ export class StandIn {
     return standIn
   }
 
-  private constructor(private readonly options: StandInOptions) {}
+  readonly #options: StandInOptions
+
+  private constructor(options: StandInOptions) {
+    this.#options = options
+  }
 
   /** Issues a client certificate that the proxy accepts, unless the request says otherwise. */
   client(request: Partial<CertificateRequest> & { name: string; cn: string }): Issued {
@@ -110,16 +116,16 @@ export class StandIn {
         rejectUnauthorized: false,
         requestTimeout: 0,
       },
-      (req, res) => this.serve(req, res),
+      (req, res) => this.#serve(req, res),
     )
-    this.upstream.listen(this.upstreamPort, '127.0.0.1', 4096)
+    this.upstream.listen(this.#upstreamPort, '127.0.0.1', 4096)
     await once(this.upstream, 'listening')
-    this.upstreamPort = (this.upstream.address() as AddressInfo).port
+    this.#upstreamPort = (this.upstream.address() as AddressInfo).port
   }
 
   /** host:port of the stand-in apiserver. */
   get upstreamHost(): string {
-    return `127.0.0.1:${this.upstreamPort}`
+    return `127.0.0.1:${this.#upstreamPort}`
   }
 
   /** As if the apiserver had died. */
@@ -130,7 +136,7 @@ export class StandIn {
   }
 
   async startProxy(): Promise<void> {
-    const { options } = this
+    const options = this.#options
     const serving = this.pki.issue(this.ca, {
       name: 'serving',
       cn: 'proxy',
@@ -138,7 +144,7 @@ export class StandIn {
       usage: 'server',
     })
     const self = this.client({ name: 'self', cn: 'kube-audit-proxy' })
-    const server = `https://127.0.0.1:${this.upstreamPort}`
+    const server = `https://127.0.0.1:${this.#upstreamPort}`
     const cluster = { server, 'certificate-authority': this.ca.certFile }
     writeKubeconfigFile(this.kubeconfig, cluster, certificate(self))
     const policyFile = join(this.dir, 'policy.yaml')
@@ -204,15 +210,20 @@ export class StandIn {
     rmSync(this.dir, { recursive: true, force: true })
   }
 
-  private serve(req: IncomingMessage, res: ServerResponse): void {
+  #serve(req: IncomingMessage, res: ServerResponse): void {
     // A client's own reviews carry the Audit-ID that the proxy gives every request it passes on.
     const own = req.headers['audit-id'] === undefined
     if (own && req.url === '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews') {
-      void this.selfAccess(req, res)
+      void this.#selfAccess(req, res)
       return
     }
     if (own && /^\/apis\/auth[a-z]+\.k8s\.io\/v1\/(tokenreviews|subjectaccessreviews)$/.test(req.url ?? '')) {
-      void this.review(req, res)
+      void this.#review(req, res)
+      return
+    }
+    if (own && req.headers['impersonate-user'] === undefined && 'impersonate-group' in req.headers) {
+      const requested = this.#options.constrainedImpersonation === true ? '&user.DefaultInfo{' : '[{Group '
+      sendJSON(res, 400, { kind: 'Status', message: `requested ${requested}`, code: 400 })
       return
     }
     const subject = (req.socket as TLSSocket).getPeerCertificate().subject as { CN?: string } | undefined
@@ -223,7 +234,7 @@ export class StandIn {
       rawHeaders: req.rawHeaders,
       peer: subject?.CN,
     })
-    this.options.upstream(req, res)
+    this.#options.upstream(req, res)
   }
 
   /** Writes a file of the stand-in's own, readable by its owner only. */
@@ -233,21 +244,21 @@ export class StandIn {
     return path
   }
 
-  private async selfAccess(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  async #selfAccess(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const review = await readReview(req)
     const attributes = review.spec['resourceAttributes'] as Record<string, string>
-    const { mayI = ({ verb }) => verb !== '*' } = this.options
+    const { mayI = ({ verb }) => verb !== '*' } = this.#options
     sendJSON(res, 201, { ...review, status: { allowed: mayI(attributes) } })
   }
 
-  private async review(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  async #review(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const review = await readReview(req)
     this.reviews.push(review)
-    if (this.options.reviews !== undefined) {
-      this.options.reviews(req, res, review)
+    if (this.#options.reviews !== undefined) {
+      this.#options.reviews(req, res, review)
       return
     }
-    const user = this.options.tokens?.[String(review.spec['token'])]
+    const user = this.#options.tokens?.[String(review.spec['token'])]
     const status =
       review.kind === 'TokenReview'
         ? user === undefined

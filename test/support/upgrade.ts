@@ -18,10 +18,13 @@ export async function upgrade(
   protocol: string,
   options: RequestOptions = {},
 ): Promise<Upgraded> {
+  return upgradeAt({ ...(options.port === undefined ? standIn.as() : {}), path, ...options }, protocol)
+}
+
+/** Asks a server for an upgrade. */
+export async function upgradeAt(options: RequestOptions, protocol: string): Promise<Upgraded> {
   const req = https.request({
-    ...(options.port === undefined ? standIn.as() : {}),
     agent: false,
-    path,
     ...options,
     headers: { Connection: 'Upgrade', Upgrade: protocol, ...(options.headers as object) },
   })

@@ -1,5 +1,10 @@
 import { once } from 'node:events'
-import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import {
+  createServer as createHttpServer,
+  request as httpRequest,
+  type IncomingMessage,
+  type ServerResponse,
+} from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { connect, type AddressInfo, type Server, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -140,4 +145,40 @@ export async function startConnectProxy(): Promise<{
     proxy.close()
   }
   return { url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`, targets, stop }
+}
+
+/** A forward proxy for servers on http, whatever their names: it sends what it is asked for to `port` of this machine. */
+export async function startForwardProxy(port: number): Promise<{
+  readonly url: string
+  /** Request line, Host and Proxy-Authorization of each request. */
+  readonly seen: string[]
+  readonly stop: () => void
+}> {
+  const seen: string[] = []
+  const proxy = createHttpServer((request, response) => {
+    const { method, url = '', headers } = request
+    seen.push(`${method} ${url} ${headers.host} ${headers['proxy-authorization'] ?? '-'}`)
+    const { pathname, search } = new URL(url)
+    const { 'proxy-authorization': _, ...others } = headers
+    const onward = httpRequest(
+      { host: '127.0.0.1', port, method, path: pathname + search, headers: others },
+      (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers)
+        answer.pipe(response)
+      },
+    )
+    onward.on('error', () => response.destroy())
+    request.pipe(onward)
+  })
+  proxy.on('connect', (request: IncomingMessage, client: Socket) => {
+    seen.push(`CONNECT ${request.url}`)
+    client.end('HTTP/1.1 403 Forbidden\r\n\r\n')
+  })
+  proxy.listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  const stop = () => {
+    proxy.closeAllConnections()
+    proxy.close()
+  }
+  return { url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`, seen, stop }
 }

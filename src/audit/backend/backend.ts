@@ -1,3 +1,4 @@
+import type { Awaitable } from '../../awaitable.js'
 import type { Event } from '../event.js'
 
 /**
@@ -14,7 +15,7 @@ export interface Backend<E = Event> {
    * only a blocking-strict backend says; it never throws or rejects. A backend that merely queues answers synchronously,
    * so that batch mode costs the request path no promise.
    */
-  processEvents(events: readonly E[]): boolean | Promise<boolean>
+  processEvents(events: readonly E[]): Awaitable<boolean>
   /**
    * Delivers what is buffered, then lets go of files and connections. After `deadline` is aborted it gives up, counts
    * and logs what it could not deliver, and returns. It never rejects. No processEvents call comes after it.

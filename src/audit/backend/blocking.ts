@@ -1,3 +1,4 @@
+import type { Awaitable } from '../../awaitable.js'
 import type { Event } from '../event.js'
 import type { Backend } from './backend.js'
 
@@ -14,9 +15,9 @@ export class IgnoreErrorsBackend<E = Event> implements Backend<E> {
     this.#delegate = delegate
   }
 
-  processEvents(events: readonly E[]): boolean | Promise<boolean> {
+  processEvents(events: readonly E[]): Awaitable<boolean> {
     const stored = this.#delegate.processEvents(events)
-    return typeof stored === 'boolean' ? true : stored.then(() => true)
+    return stored instanceof Promise ? stored.then(() => true) : true
   }
 
   shutdown(deadline: AbortSignal): Promise<void> {

@@ -187,7 +187,7 @@ export class BufferedBackend<E = Event> implements Backend<E> {
 
   #deliver(batch: Batch<E>): void {
     const stored = this.#delegate.processEvents(batch.events)
-    if (typeof stored === 'boolean') {
+    if (!(stored instanceof Promise)) {
       this.#metrics.observeBatch(this.#config.plugin, stored)
       return
     }

@@ -1,3 +1,4 @@
+import type { Awaitable } from '../../awaitable.js'
 import { errorMessage } from '../../errors.js'
 import type { Event } from '../event.js'
 import type { Backend } from './backend.js'
@@ -18,7 +19,7 @@ export class EncodingBackend implements Backend {
     this.#errors = errors
   }
 
-  processEvents(events: readonly Event[]): boolean | Promise<boolean> {
+  processEvents(events: readonly Event[]): Awaitable<boolean> {
     const lines: Buffer[] = []
     for (const event of events) {
       try {

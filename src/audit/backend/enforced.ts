@@ -1,3 +1,4 @@
+import type { Awaitable } from '../../awaitable.js'
 import { LEVELS, type Event, type Level, type Stage } from '../event.js'
 import type { Backend } from './backend.js'
 
@@ -23,7 +24,7 @@ export class EnforcedBackend implements Backend {
     this.#limitsOf = limitsOf
   }
 
-  processEvents(events: readonly Event[]): boolean | Promise<boolean> {
+  processEvents(events: readonly Event[]): Awaitable<boolean> {
     const left: Event[] = []
     for (const event of events) {
       const limits = this.#limitsOf(event)

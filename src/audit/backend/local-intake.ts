@@ -1,3 +1,4 @@
+import type { Awaitable } from '../../awaitable.js'
 import type { Event } from '../event.js'
 import type { EventIntake, RequestEvents } from '../intake.js'
 import type { Backend } from './backend.js'
@@ -14,7 +15,7 @@ export class LocalIntake implements EventIntake, RequestEvents {
     return this
   }
 
-  process(event: Event): boolean | Promise<boolean> {
+  process(event: Event): Awaitable<boolean> {
     return this.#backend.processEvents([event])
   }
 

@@ -1,3 +1,4 @@
+import type { Awaitable } from '../../awaitable.js'
 import type { Logger } from 'pino'
 import type { Flag, Settings } from '../../cli/flag.js'
 import type { Reloadable } from '../../live/reloadable.js'
@@ -33,7 +34,7 @@ export interface ConfiguredBackend {
    * Opens files and connections.
    * @throws ConfigError where they cannot be used
    */
-  open<E>(form: Form<E>, deps: PluginDeps): OpenedBackend<E> | Promise<OpenedBackend<E>>
+  open<E>(form: Form<E>, deps: PluginDeps): Awaitable<OpenedBackend<E>>
 }
 
 export interface OpenedBackend<E> {

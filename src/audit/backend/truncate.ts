@@ -1,3 +1,4 @@
+import type { Awaitable } from '../../awaitable.js'
 import { errorMessage } from '../../errors.js'
 import type { Event } from '../event.js'
 import type { AuditMetrics } from '../metrics.js'
@@ -42,7 +43,7 @@ export class TruncateBackend implements Backend {
   }
 
   /** As in kube-apiserver, an event that is dropped here does not make it false. */
-  processEvents(events: readonly Event[]): boolean | Promise<boolean> {
+  processEvents(events: readonly Event[]): Awaitable<boolean> {
     const batches = this.#split(events)
     if (batches.length === 0) return true
     if (batches.length === 1) return this.#delegate.processEvents(batches[0]!)

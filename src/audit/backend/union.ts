@@ -1,3 +1,4 @@
+import type { Awaitable } from '../../awaitable.js'
 import type { Event } from '../event.js'
 import type { Backend } from './backend.js'
 
@@ -16,12 +17,12 @@ class UnionBackend<E> implements Backend<E> {
     this.#backends = backends
   }
 
-  processEvents(events: readonly E[]): boolean | Promise<boolean> {
+  processEvents(events: readonly E[]): Awaitable<boolean> {
     let success = true
     const waiting: Promise<boolean>[] = []
     for (const backend of this.#backends) {
       const stored = backend.processEvents(events)
-      if (typeof stored !== 'boolean') waiting.push(stored)
+      if (stored instanceof Promise) waiting.push(stored)
       else success &&= stored
     }
     if (waiting.length === 0) return success

@@ -17,4 +17,6 @@ export interface CaptureWants {
   /** responseStatus: any response. */
   readonly status: boolean
   readonly omitManagedFields: boolean
+  /** The id of the token that a TokenRequest issued, as an annotation: responses, at any level. */
+  readonly issuedToken?: boolean
 }

@@ -1,6 +1,10 @@
 import type { ObjectReference } from '../event.js'
 import { compactJSON } from './json/json.js'
+import type { GoType } from './json/go-type.js'
 import type { Encoding } from './media-type.js'
+import { typeMetaOf } from './metadata.js'
+import type { TypeMeta } from './protobuf/type-meta.js'
+import { decodeYAML } from './yaml/yaml-text.js'
 
 /** A Kubernetes object that came as protobuf. */
 export interface ProtobufObject {
@@ -14,7 +18,7 @@ export interface ProtobufObject {
 }
 
 /** What a request asks for, which says what its body is where the body does not. */
-export interface RequestTarget {
+export interface BodyTarget {
   readonly method: string
   readonly ref: ObjectReference | undefined
 }
@@ -35,11 +39,13 @@ export interface TooLong {
 export interface Converters {
   readonly yaml: (text: string) => string | undefined
   readonly protobuf: {
+    /** What an object is decoded into that says of itself what it is; undefined where the kind is not known. */
+    goType(said: TypeMeta, target?: BodyTarget): GoType | undefined
     /** `maxLength`: of the JSON, in UTF-16 code units. */
     convert(
       body: Buffer,
       limits: { readonly maxLength: number },
-      target?: RequestTarget,
+      target?: BodyTarget,
     ): ProtobufObject | Unread | TooLong
   }
   readonly cbor: (body: Buffer, limits: { readonly maxLength: number }) => ConvertedBody | Unread | TooLong
@@ -52,9 +58,9 @@ export interface ConvertedBody {
 }
 
 /**
- * The object in `body` as JSON text, or why there is none; undefined where kube-apiserver would not read it either. A
- * patch is decoded into maps: of duplicate keys the last one counts. It never throws: whatever goes wrong in here is the
- * doing of a client's body, and leaves out that body.
+ * The object in `body` as JSON text, or why there is none; undefined where kube-apiserver would not read it either.
+ * Patches and custom resources are decoded into maps: of duplicate keys the last one counts. It never throws: whatever goes
+ * wrong in here is the doing of a client's body, and leaves out that body.
  *
  * @param maxLength how long the text may be, in UTF-16 code units
  * @param target set for the body of a request
@@ -65,14 +71,19 @@ export function toJSON(
   isPatch: boolean,
   converters: Converters,
   maxLength: number,
-  target?: RequestTarget,
+  target?: BodyTarget,
 ): ConvertedBody | Unread | TooLong | undefined {
   try {
     switch (encoding) {
       case 'json':
-        return converted(compactJSON(body, isPatch ? 'last' : 'merge'))
+        return converted(
+          compactJSON(
+            body,
+            isPatch ? undefined : (text) => converters.protobuf.goType(typeMetaOf(text), target),
+          ),
+        )
       case 'yaml':
-        return converted(compactJSON(body, 'last') ?? converters.yaml(body.toString('utf8')))
+        return converted(yamlDocument(body, converters))
       case 'protobuf': {
         const object = converters.protobuf.convert(body, { maxLength }, target)
         return 'json' in object ? { json: object.json, annotations: unknowns(object) } : object
@@ -84,6 +95,14 @@ export function toJSON(
     return { unread: `reading the body failed: ${(err as Error).name}` }
   }
 }
+
+/** JSON is YAML, and read as such it is kept as it came: but for what YAML takes for line breaks and folds. */
+function yamlDocument(body: Buffer, converters: Converters): string | undefined {
+  const json = compactJSON(body)
+  return json === undefined || FOLDED.test(json) ? converters.yaml(decodeYAML(body)) : json
+}
+
+const FOLDED = /[\u0085\u2028\u2029\ufeff]/
 
 function converted(json: string | undefined): ConvertedBody | undefined {
   return json === undefined ? undefined : { json }

@@ -4,11 +4,18 @@ import type { CapturedBody } from '../captured-body.js'
 import { BodyTooLargeError, type ContentEncoding, decodeContent } from './content-encoding.js'
 import { type Converters, toJSON } from './convert.js'
 import { HeldBody } from './held-body.js'
-import { type BodyKind, type CaptureBudget, type CaptureLimit, truncatedAnnotations } from './limits.js'
+import {
+  type BodyKind,
+  type CaptureBudget,
+  type CaptureLimit,
+  truncatedAnnotations,
+  unreadAnnotation,
+} from './limits.js'
+import { issuedCredentialID } from './issued-token.js'
 import { withoutManagedFields } from './managed-fields.js'
 import type { Encoding } from './media-type.js'
 import { readObjectHeader, readPrefixMetadata } from './metadata.js'
-import type { Redactor } from './redact/redactor.js'
+import type { Origin, Redactor } from './redact/redactor.js'
 import { mayBeStatus, readStatus, STATUS_PREFIX_BYTES } from './read-status.js'
 
 /** What all captures share. */
@@ -53,7 +60,7 @@ export class HeldCapture implements BodyCapture {
     this.#environment = environment
     const { wants } = options
     const { maxBodyBytes, budget } = environment
-    this.#statusOnly = !wants.object && !wants.metadata
+    this.#statusOnly = !wants.object && !wants.metadata && wants.issuedToken !== true
     this.#held = new HeldBody(
       this.#statusOnly ? Math.min(STATUS_PREFIX_BYTES, maxBodyBytes) : maxBodyBytes,
       budget,
@@ -115,14 +122,26 @@ export class HeldCapture implements BodyCapture {
     if ('unread' in converted) return this.#unread(converted.unread)
     if ('tooLong' in converted) return { ...this.#ofPrefix(converted.tooLong), ...this.#leaveOut('body') }
     const { json, annotations } = converted
+    const issued = wants.issuedToken === true ? issuedCredentialID(json) : undefined
     const found: CapturedBody = {
       status: wants.status ? this.#status(json) : undefined,
       metadata: wants.metadata ? readObjectHeader(json).metadata : undefined,
+      ...(issued && { annotations: issued }),
     }
     if (!wants.object) return found
     if (json.length > maxBodyBytes) return { ...found, ...this.#leaveOut('body') }
     const shown = wants.omitManagedFields && !isPatch ? withoutManagedFields(json) : json
-    return { ...found, annotations, json: redactor === undefined ? shown : redactor.redact(shown, ref) }
+    return {
+      ...found,
+      ...((annotations ?? issued) && { annotations: { ...annotations, ...issued } }),
+      json: redactor === undefined ? shown : redactor.redact(shown, ref, this.#origin),
+    }
+  }
+
+  get #origin(): Origin {
+    const { kind, method } = this.#options
+    if (kind === 'response') return 'response'
+    return method === 'DELETE' ? 'deletion' : 'request'
   }
 
   /** The body as it was before it was compressed; undefined where it is broken. */
@@ -154,7 +173,7 @@ export class HeldCapture implements BodyCapture {
   #unread(why: string): CapturedBody {
     const { wants, kind } = this.#options
     if (!wants.object) return NOTHING
-    return { annotations: { [`kube-audit-proxy.io/unread-${kind}-object`]: why } }
+    return { annotations: unreadAnnotation(kind, why) }
   }
 
   #status(json: string): ResponseStatus | undefined {

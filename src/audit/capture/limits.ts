@@ -1,5 +1,8 @@
-/** The cap on one body, in bytes, where nothing else is configured: 1.5 MiB, etcd's own limit on a request. */
-export const DEFAULT_MAX_BODY_BYTES = 1572864
+/**
+ * The cap on one body, in bytes, where nothing else is configured: 3 MiB, the largest request that kube-apiserver takes
+ * (k8s.io/apiserver/pkg/server/config.go MaxRequestBodyBytes).
+ */
+export const DEFAULT_MAX_BODY_BYTES = 3145728
 /** The cap on all captures in flight, in bytes, where nothing else is configured: 256 MiB. */
 export const DEFAULT_MAX_TOTAL_BYTES = 268435456
 
@@ -48,4 +51,9 @@ export function truncatedAnnotations(
     [`kube-audit-proxy.io/truncated-${kind}-object`]:
       limit === 'body' ? `body larger than ${bytes} bytes` : `captures in flight over ${bytes} bytes`,
   }
+}
+
+/** The annotation of an event whose `kind` body nobody could read. */
+export function unreadAnnotation(kind: BodyKind, why: string): Record<string, string> {
+  return { [`kube-audit-proxy.io/unread-${kind}-object`]: why }
 }

@@ -1,6 +1,7 @@
 import type { CapturedBody } from '../captured-body.js'
 import { compactJSON } from './json/json.js'
 import { endOfValue, STOP, stringAt, visitMembers } from './json/json-cursor.js'
+import type { TypeMeta } from './protobuf/type-meta.js'
 import { visitPrefix } from './json/json-prefix.js'
 
 /** What an object says about itself. What is absent, or is no string, is undefined. */
@@ -31,6 +32,21 @@ export function readObjectHeader(text: string): ObjectHeader {
     return --wanted === 0 ? STOP : end
   })
   return header
+}
+
+/**
+ * What the object in `text` (from compactJSON) says that it is, as k8s.io/apimachinery/pkg/runtime/serializer/json/meta.go
+ * Interpret finds it with encoding/json: the case of the keys does not matter, and the last one counts.
+ */
+export function typeMetaOf(text: string): TypeMeta {
+  const found = { apiVersion: '', kind: '' }
+  visitMembers(text, 0, (name, value) => {
+    const folded = name.toLowerCase()
+    if (folded === 'kind') found.kind = stringAt(text, value) ?? found.kind
+    else if (folded === 'apiversion') found.apiVersion = stringAt(text, value) ?? found.apiVersion
+    return endOfValue(text, value)
+  })
+  return found
 }
 
 function readMetadata(text: string, metadata: number, header: ObjectHeader): number {

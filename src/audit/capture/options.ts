@@ -24,7 +24,7 @@ export const CAPTURE_FLAGS = [
   {
     name: 'audit-max-body-size',
     type: 'int',
-    default: 1_572_864,
+    default: 3_145_728,
     group: GROUP,
     help: 'Bytes of a request or response body at most that go into an event.',
     validate: atLeast(0),

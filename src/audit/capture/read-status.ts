@@ -73,9 +73,7 @@ export function kindOfPrefix(prefix: string): string | undefined {
 /**
  * The fields of a metav1.Status that go into an event, read from the first bytes of a JSON document, pretty-printed or
  * not, its keys in any order; undefined where it is something else. A Status that goes on behind the end of `prefix`
- * gives the fields that were seen whole. k8s.io/apiserver/pkg/audit request.go LogResponseObject copies them. Like
- * kube-apiserver, which writes the answer to an Accept header that it cannot satisfy past the audit log
- * (k8s.io/apiserver/pkg/endpoints/handlers/responsewriters WriteObjectNegotiated), this does not take that for one.
+ * gives the fields that were seen whole. k8s.io/apiserver/pkg/audit request.go LogResponseObject copies them.
  */
 export function readStatus(prefix: string): ResponseStatus | undefined {
   let kind: string | undefined
@@ -110,8 +108,7 @@ export function readStatus(prefix: string): ResponseStatus | undefined {
         return true
     }
   })
-  if (kind !== 'Status' || apiVersion !== 'v1') return undefined
-  return status.code === 406 && status.reason === 'NotAcceptable' ? undefined : status
+  return kind === 'Status' && apiVersion === 'v1' ? status : undefined
 }
 
 function setString(status: ResponseStatus, name: StatusString, value: string | undefined): void {

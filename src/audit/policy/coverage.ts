@@ -75,7 +75,7 @@ export function narrow(piece: Piece, group: string, pattern: string): Piece | un
   if (piece.path !== undefined) return undefined
   const { resource } = piece
   if (resource === undefined) return { ...piece, resource: { group, pattern, name: undefined } }
-  if (resource.group !== group || !patternCovers(resource.pattern, pattern)) return undefined
+  if (!groupCovers(resource.group, group) || !patternCovers(resource.pattern, pattern)) return undefined
   return { ...piece, resource: { group, pattern, name: resource.name } }
 }
 
@@ -108,9 +108,13 @@ function coversResource(entries: readonly GroupResources[], piece: ResourcePiece
   if (entries.length === 0) return true
   if (piece === undefined) return false
   return entries.some(({ group, resources, resourceNames }) => {
-    if (group !== piece.group || !has(resourceNames, piece.name)) return false
+    if (!groupCovers(group, piece.group) || !has(resourceNames, piece.name)) return false
     return resources.length === 0 || resources.some((pattern) => patternCovers(pattern, piece.pattern))
   })
+}
+
+function groupCovers(a: string, b: string): boolean {
+  return a === '*' || a === b
 }
 
 /** Whether all that pattern `b` stands for matches pattern `a`. */

@@ -2,6 +2,7 @@ import type { UserInfo } from '../../request/user-info.js'
 import type { RequestInfo } from '../../request/request-info.js'
 import type { Policy, PolicyRule } from './policy.js'
 import type { AuditConfig } from '../audit-config.js'
+import { MAX_INDEXED, RuleIndex } from './rule-index.js'
 import { type Mismatch, RuleMatcher } from './rule-matcher.js'
 
 /** Says how requests are recorded. The answer for equal requests is the same object, until the policy changes. */
@@ -12,14 +13,25 @@ export interface Evaluator {
 
 /** A policy, made ready to be asked about every request: k8s.io/apiserver/pkg/audit/policy/checker.go. */
 export class PolicyEvaluator implements Evaluator {
-  readonly #rules: readonly { readonly matcher: RuleMatcher; readonly config: AuditConfig }[]
+  readonly #rules: readonly {
+    readonly rule: PolicyRule
+    readonly matcher: RuleMatcher
+    readonly config: AuditConfig
+  }[]
+  /** Of MAX_INDEXED rules each. */
+  readonly #indexes: readonly RuleIndex[]
   readonly #default: AuditConfig
 
   constructor(policy: Policy) {
     this.#rules = policy.rules.map((rule) => ({
+      rule,
       matcher: new RuleMatcher(rule),
       config: configOf(policy, rule),
     }))
+    this.#indexes = Array.from(
+      { length: Math.ceil(this.#rules.length / MAX_INDEXED) },
+      (_, i) => new RuleIndex(this.#rules.slice(i * MAX_INDEXED, (i + 1) * MAX_INDEXED)),
+    )
     this.#default = configOf(policy, undefined)
   }
 
@@ -30,8 +42,9 @@ export class PolicyEvaluator implements Evaluator {
    * @param user undefined where nobody could be authenticated: then no rule with users or userGroups matches
    */
   evaluate(user: UserInfo | undefined, info: RequestInfo): AuditConfig {
-    for (const { matcher, config } of this.#rules) {
-      if (matcher.mismatch(user, info) === undefined) return config
+    for (const [i, index] of this.#indexes.entries()) {
+      const rule = index.first(user, info)
+      if (rule >= 0) return this.#rules[i * MAX_INDEXED + rule]?.config ?? this.#default
     }
     return this.#default
   }

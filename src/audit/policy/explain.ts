@@ -74,7 +74,7 @@ function why(mismatch: Mismatch, rule: PolicyRule, user: UserInfo | undefined, i
 }
 
 function whyResource(resources: readonly GroupResources[], info: RequestInfo): string {
-  const entries = resources.filter(({ group }) => group === info.apiGroup)
+  const entries = resources.filter(({ group }) => group === info.apiGroup || group === '*')
   if (entries.length === 0) {
     return `API group ${quote(info.apiGroup)} is not one of ${list(resources.map(({ group }) => group))}`
   }

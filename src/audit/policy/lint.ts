@@ -1,4 +1,5 @@
 import { STAGES } from '../event.js'
+import { identities } from './lint-identities.js'
 import { coveredBy, coverPieces, narrow, piecesOf } from './coverage.js'
 import type { Policy, PolicyRule } from './policy.js'
 
@@ -27,7 +28,9 @@ export function lintPolicy(policy: Policy): PolicyWarning[] {
     const messages = [
       ...wildcards(rule),
       ...names(rule),
+      ...identities(rule),
       ...verbs(rule),
+      ...upgrades(policy, rule),
       ...shadowed(policy, index),
       ...stages(policy, rule),
       ...credentials(policy, index),
@@ -82,6 +85,35 @@ function verbs({ verbs, nonResourceURLs, resources, namespaces }: PolicyRule): s
     return never(METHODS, 'resources', 'theirs are get, list, watch, create, update, patch, delete and so on')
   }
   return []
+}
+
+const UPGRADES = ['pods/exec', 'pods/attach', 'pods/portforward']
+
+/** kubectl 1.30 and newer opens WebSockets, and those are GET requests: their verb is get, and was create with SPDY. */
+function upgrades(policy: Policy, rule: PolicyRule): string[] {
+  const { level, verbs } = rule
+  if (verbs.includes('create') === verbs.includes('get')) return []
+  const [has, lacks, clients] = verbs.includes('create')
+    ? ['create', 'get', 'kubectl 1.30 and newer uses get']
+    : ['get', 'create', 'kubectl before 1.30 uses create']
+  const named = UPGRADES.filter(
+    (resource) =>
+      hasResource(rule, resource) &&
+      !policy.rules.some(
+        (other) => hasResource(other, resource) && (other.verbs.length === 0 || other.verbs.includes(lacks)),
+      ),
+  )
+  if (named.length === 0) return []
+  const what = level === 'None' ? 'leaves out' : 'records'
+  return [
+    `${what} ${named.join(', ')} with verb ${has} and not with ${lacks}, and ${clients} for them: name both`,
+  ]
+}
+
+function hasResource({ resources }: PolicyRule, resource: string): boolean {
+  return resources.some(
+    ({ group, resources }) => (group === '' || group === '*') && resources.includes(resource),
+  )
 }
 
 function stages({ omitStages }: Policy, rule: PolicyRule): string[] {

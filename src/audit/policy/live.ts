@@ -3,18 +3,24 @@ import type { Reloadable } from '../../live/reloadable.js'
 import type { RequestInfo } from '../../request/request-info.js'
 import { PolicyEvaluator, type Evaluator } from './evaluate.js'
 import { loadPolicy } from './load.js'
+import type { Warn } from '../../yaml-document.js'
 import type { AuditConfig } from '../audit-config.js'
 
 /** The policy of a file, replaced as a whole: a request is recorded to its end as it was begun. */
 export class LivePolicy implements Evaluator, Reloadable {
   readonly name = 'audit-policy-file'
   readonly #file: string
+  readonly #warn: Warn
   #current: PolicyEvaluator
 
-  /** @throws ConfigError */
-  constructor(file: string) {
+  /**
+   * @param warn takes what loadPolicy warns of, at each reading
+   * @throws ConfigError
+   */
+  constructor(file: string, warn: Warn = () => undefined) {
     this.#file = file
-    this.#current = new PolicyEvaluator(loadPolicy(file))
+    this.#warn = warn
+    this.#current = this.#load()
   }
 
   evaluate(user: UserInfo | undefined, info: RequestInfo): AuditConfig {
@@ -26,6 +32,10 @@ export class LivePolicy implements Evaluator, Reloadable {
   }
 
   reload(): void {
-    this.#current = new PolicyEvaluator(loadPolicy(this.#file))
+    this.#current = this.#load()
+  }
+
+  #load(): PolicyEvaluator {
+    return new PolicyEvaluator(loadPolicy(this.#file, this.#warn))
   }
 }

@@ -29,9 +29,9 @@ export interface PolicyRule {
   readonly omitManagedFields?: boolean | undefined
 }
 
-/** Resources of one API group. */
+/** Resources of one API group, or of every group. */
 export interface GroupResources {
-  /** The empty string is the core group. */
+  /** The empty string is the core group, `*` is every group. */
   readonly group: string
   // "pods", "pods/log", "pods/*" (pods and all their subresources), "*/scale", "*". None stands for all of the group.
   readonly resources: readonly string[]

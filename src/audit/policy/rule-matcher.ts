@@ -66,7 +66,11 @@ function matchersByGroup(resources: readonly GroupResources[]): Map<string, Grou
 }
 
 function matchesResource(resources: ReadonlyMap<string, GroupMatcher[]>, info: RequestInfo): boolean {
-  const matchers = info.isResourceRequest ? resources.get(info.apiGroup) : undefined
+  if (!info.isResourceRequest) return false
+  return anyMatches(resources.get(info.apiGroup), info) || anyMatches(resources.get('*'), info)
+}
+
+function anyMatches(matchers: readonly GroupMatcher[] | undefined, info: RequestInfo): boolean {
   if (matchers === undefined) return false
   for (const matcher of matchers) {
     if (matcher.matches(info)) return true

@@ -1,3 +1,4 @@
+import { OBJECT_META } from '../policy/object-meta.js'
 import { ConfigError } from '../../errors.js'
 import { isDNS1123Subdomain } from '../../names.js'
 import { parseCertificates } from '../../pem.js'
@@ -23,24 +24,8 @@ const DEFAULT_QPS = 10
 const DEFAULT_BURST = 15
 const MAX_BURST = 2 ** 31 - 1
 
-const OBJECT_META = [
-  'name',
-  'generateName',
-  'namespace',
-  'selfLink',
-  'uid',
-  'resourceVersion',
-  'generation',
-  'creationTimestamp',
-  'deletionTimestamp',
-  'deletionGracePeriodSeconds',
-  'labels',
-  'annotations',
-  'ownerReferences',
-  'finalizers',
-  'clusterName',
-  'managedFields',
-] as const
+/** With a field that objects had while there were AuditSinks. */
+const OLD_OBJECT_META = [...OBJECT_META, 'clusterName'] as const
 
 /**
  * Reads a manifest, YAML or JSON, and checks it as k8s.io/kubernetes/pkg/apis/auditregistration/validation did.
@@ -53,7 +38,7 @@ export function parseAuditSink(text: string, where: string): AuditSink {
   if (root.apiVersion.string() !== 'auditregistration.k8s.io/v1alpha1')
     root.apiVersion.expected('auditregistration.k8s.io/v1alpha1')
   if (root.kind.string() !== 'AuditSink') root.kind.expected('AuditSink')
-  const metadata = root.metadata.object(OBJECT_META)
+  const metadata = root.metadata.object(OLD_OBJECT_META)
   const name = metadata.name.string()
   if (!isDNS1123Subdomain(name)) metadata.name.expected('the name of an object, such as "mysink"')
 

@@ -94,7 +94,8 @@ function parseBool(text: string): boolean {
   throw refused('string', 'bool')
 }
 
-function decode(_meter: Meter, bytes: Uint8Array): string {
+/** @throws EvaluationError where the bytes are not UTF-8 */
+export function decode(_meter: Meter, bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch {

@@ -1,4 +1,5 @@
-import { type GoURL, isGoRequestURI, parseGoURL } from '../../go-url.js'
+import { requestURIError } from '../../go-request-uri.js'
+import { type GoURL, parseGoURL } from '../../go-url.js'
 import { EvaluationError } from '../errors.js'
 import { fn, method, type Overload, TRAVERSAL } from '../functions.js'
 import type { Meter } from '../meter.js'
@@ -10,21 +11,24 @@ const URL_TYPE = struct('kubernetes.URL')
 class URLValue extends Opaque {
   readonly typeName = 'kubernetes.URL'
 
+  readonly #text: string
+
   constructor(
     readonly parts: GoURL,
-    private readonly text: string,
+    text: string,
   ) {
     super()
+    this.#text = text
   }
 
   equals(other: Value): boolean | undefined {
-    return other instanceof URLValue ? this.text === other.text : undefined
+    return other instanceof URLValue ? this.#text === other.#text : undefined
   }
 }
 
 /** @throws EvaluationError */
 function toURL(_meter: Meter, text: string): URLValue {
-  const parts = isGoRequestURI(text) ? parseGoURL(text) : undefined
+  const parts = requestURIError(text) === undefined ? parseGoURL(text) : undefined
   if (parts === undefined) throw new EvaluationError('URL parse error during conversion from string')
   return new URLValue(parts, text)
 }
@@ -89,7 +93,7 @@ const parsing = { cost: (text: Value): number => Math.ceil(sizeOf(text) * TRAVER
 /** k8s.io/apiserver/pkg/cel/library urls. */
 export const URLS: readonly Overload[] = [
   fn('url', [STRING], URL_TYPE, toURL, parsing),
-  fn('isURL', [STRING], BOOL, (_meter, text: string) => isGoRequestURI(text)),
+  fn('isURL', [STRING], BOOL, (_meter, text: string) => requestURIError(text) === undefined),
   part('getScheme', ({ scheme }) => scheme),
   part('getHost', ({ host }) => host),
   part('getHostname', hostname),

@@ -12,11 +12,15 @@ class Lines implements Backend<Buffer> {
   readonly lines: string[] = []
   shutdowns = 0
 
-  constructor(private readonly answer: boolean | Promise<boolean>) {}
+  readonly #answer: boolean | Promise<boolean>
+
+  constructor(answer: boolean | Promise<boolean>) {
+    this.#answer = answer
+  }
 
   processEvents(lines: readonly Buffer[]): boolean | Promise<boolean> {
     this.lines.push(...lines.map(String))
-    return this.answer
+    return this.#answer
   }
 
   shutdown(): Promise<void> {

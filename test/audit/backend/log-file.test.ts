@@ -238,7 +238,6 @@ void t.test('a file that cannot be written stops the start with one line', async
     )
   })
   await t.rejects(openLog(directory), { name: 'ConfigError', message: /^--audit-log-path: EISDIR/ })
-  await t.rejects(openLog('/dev/null'), { name: 'ConfigError', message: /not a regular file/ })
 })
 
 void t.test('a file that cannot be rotated grows on', async (t) => {

@@ -11,6 +11,7 @@ import {
   inTurn,
   ok,
   startConnectProxy,
+  startForwardProxy,
   status,
   WebhookReceiver,
   type Answer,
@@ -340,6 +341,38 @@ void t.test('proxy-url', async (t) => {
   t.equal(await backend.processEvents(auditEvents(0, 1)), true)
   t.equal(receiver.requests.length, 1)
   t.strictSame(proxy.targets, [`127.0.0.1:${receiver.port}`])
+})
+
+void t.test('a receiver on http is asked for in the absolute form, as Go does', async (t) => {
+  const plain = await WebhookReceiver.start()
+  const proxy = await startForwardProxy(plain.port)
+  t.teardown(() => plain.stop())
+  t.teardown(proxy.stop)
+  const withUser = proxy.url.replace('//', '//user:p%40ss@')
+  const authorization = `Basic ${Buffer.from('user:p@ss').toString('base64')}`
+  const cases: [object, string | undefined, string][] = [
+    [{ server: 'http://audit.example/k', 'proxy-url': proxy.url }, undefined, 'audit.example -'],
+    [
+      { server: 'http://audit.example:8080/k', 'proxy-url': withUser },
+      undefined,
+      `audit.example:8080 ${authorization}`,
+    ],
+    [{ server: 'http://audit.example/k' }, withUser, `audit.example ${authorization}`],
+  ]
+  for (const [cluster, environment, seen] of cases) {
+    if (environment !== undefined) process.env['HTTP_PROXY'] = environment
+    const { backend } = await setUp(t, { cluster })
+    delete process.env['HTTP_PROXY']
+    plain.requests.length = proxy.seen.length = 0
+    const events = auditEvents(0, 2)
+    t.equal(await backend.processEvents(events), true)
+    t.equal(await backend.processEvents(events), true)
+    const [host] = seen.split(' ')
+    t.strictSame(proxy.seen, Array(2).fill(`POST http://${host}/k?timeout=30s ${seen}`))
+    t.equal(plain.requests[0]?.body, eventList(events))
+    t.equal(plain.requests[0]?.path, '/k?timeout=30s')
+    t.equal(plain.requests[0]?.headers['proxy-authorization'], undefined)
+  }
 })
 
 void t.test('shutdown', async (t) => {

@@ -7,6 +7,7 @@ import { cborToJSON } from '../../../src/audit/capture/cbor/convert.js'
 import type { BodyCapture, CaptureWants } from '../../../src/audit/capture/capture.js'
 import type { CapturedBody } from '../../../src/audit/captured-body.js'
 import { CaptureBudget } from '../../../src/audit/capture/limits.js'
+import { ProtobufConverter } from '../../../src/audit/capture/protobuf/convert.js'
 import { Redactor } from '../../../src/audit/capture/redact/redactor.js'
 
 const ALL: CaptureWants = { object: true, metadata: true, status: true, omitManagedFields: false }
@@ -35,6 +36,7 @@ const setUp = (options: Partial<CapturesOptions> = {}) => {
       yaml: (text) =>
         text.startsWith('kind: ') ? JSON.stringify({ kind: text.slice(6).trim() }) : undefined,
       protobuf: {
+        goType: () => undefined,
         convert: (body) => {
           const kind = body.toString().slice(4)
           if (!body.toString().startsWith('k8s\0')) return { unread: 'no prefix' }
@@ -162,16 +164,26 @@ void t.test('media types', (t) => {
       mediaType,
     )
   }
-  for (const mediaType of [
-    'text/plain',
-    'application/octet-stream',
-    'application/json;stream=watch',
-    'application/vnd.kubernetes.protobuf;stream=watch',
-    'json',
-  ]) {
-    t.equal(request(ALL, { mediaType }), undefined, mediaType)
+  for (const mediaType of ['text/plain', 'application/octet-stream', 'json']) {
+    const unread = { 'kube-audit-proxy.io/unread-request-object': 'the body is of a type that is not read' }
+    t.strictSame(feed(request(ALL, { mediaType }), POD), { annotations: unread }, mediaType)
+    t.strictSame(feed(request(ALL, { mediaType }), ''), {}, 'no body')
+    t.equal(request(METADATA, { mediaType }), undefined, mediaType)
     t.equal(response(ALL, { mediaType }), undefined, mediaType)
   }
+  for (const parameters of [
+    ';stream=watch',
+    '; charset=utf-16',
+    ';as=Table;g=meta.k8s.io;v=v1',
+    ';x="',
+    ' ;',
+  ]) {
+    t.equal(feed(request(ALL, { mediaType: `application/json${parameters}` }), POD).json, POD, parameters)
+  }
+  t.equal(response(ALL, { mediaType: 'application/json;stream=watch' }), undefined)
+  t.equal(response(ALL, { mediaType: 'application/vnd.kubernetes.protobuf;stream=watch' }), undefined)
+  for (const method of ['GET', 'HEAD', 'OPTIONS'])
+    t.equal(request(ALL, { method }), undefined, `nobody reads a body of ${method}`)
   t.equal(feed(request(ALL, { mediaType: '' }), '{}').json, '{}', 'a request without a type is JSON')
   t.equal(response(ALL, { mediaType: '' }), undefined)
   for (const mediaType of ['application/yaml', 'application/apply-patch+yaml']) {
@@ -179,7 +191,7 @@ void t.test('media types', (t) => {
     t.equal(feed(request(ALL, { mediaType }), '{"n":1e21}').json, '{"n":1e21}', 'JSON is YAML')
     t.equal(feed(request(ALL, { mediaType }), '\t').json, undefined)
   }
-  const protobuf = { convert: () => ({ unread: 'no prefix' }) }
+  const protobuf = { goType: () => undefined, convert: () => ({ unread: 'no prefix' }) }
   const yamlStatus = setUp({ converters: { yaml: () => NOT_FOUND, protobuf, cbor: cborToJSON } })
   const yaml = { mediaType: 'application/yaml' }
   t.match(feed(yamlStatus.response(STATUS, yaml), 'apiVersion: v1\nkind: Status\n'), {
@@ -227,20 +239,57 @@ void t.test('media types', (t) => {
   t.end()
 })
 
-void t.test(
-  'a patch keeps the last of duplicate keys, an object merges them; patches keep managed fields',
-  (t) => {
-    const { request } = setUp()
-    const twice = '{"s":{"a":1},"s":{"b":2}}'
-    t.equal(feed(request(ALL), twice).json, '{"s":{"a":1,"b":2}}')
-    t.equal(
-      feed(request(ALL, { method: 'PATCH', mediaType: 'application/merge-patch+json' }), twice).json,
-      '{"s":{"b":2}}',
-    )
-    t.equal(feed(request({ ...ALL, omitManagedFields: true }, { method: 'PATCH' }), POD).json, POD)
-    t.end()
-  },
-)
+void t.test('of duplicate keys the log has what kube-apiserver keeps; patches keep managed fields', (t) => {
+  const pod = (members: string): string => `{"kind":"Pod","apiVersion":"v1",${members}}`
+  const map = (members: string): string => `{"kind":"ConfigMap","apiVersion":"v1",${members}}`
+  const { request } = setUp({
+    converters: { yaml: () => undefined, protobuf: new ProtobufConverter(), cbor: cborToJSON },
+  })
+  for (const [sent, kept] of [
+    [map('"data":{"a":"1"},"data":null'), map('"data":null')],
+    [map('"data":{"a":"1"},"data":{"b":"2"}'), map('"data":{"a":"1","b":"2"}')],
+    [map('"metadata":{"name":"x"},"metadata":null'), map('"metadata":{"name":"x"}')],
+    [pod('"spec":{"nodeName":"n","nodeName":null}'), pod('"spec":{"nodeName":"n"}')],
+    [
+      pod('"spec":{"securityContext":{"runAsUser":1},"securityContext":{"fsGroup":2}}'),
+      pod('"spec":{"securityContext":{"runAsUser":1,"fsGroup":2}}'),
+    ],
+    [
+      pod('"spec":{"securityContext":{"runAsUser":1},"securityContext":null}'),
+      pod('"spec":{"securityContext":null}'),
+    ],
+    [
+      pod('"spec":{"volumes":[{"name":"v","emptyDir":{}}],"volumes":[{"secret":{"secretName":"s"}}]}'),
+      pod('"spec":{"volumes":[{"name":"v","emptyDir":{},"secret":{"secretName":"s"}}]}'),
+    ],
+    [
+      pod('"metadata":{"creationTimestamp":"2020-01-01T00:00:00Z","creationTimestamp":null}'),
+      pod('"metadata":{"creationTimestamp":null}'),
+    ],
+    // The kind that counts is found as encoding/json finds it.
+    [
+      '{"kind":"Other","Kind":"ConfigMap","apiVersion":"v1","data":{"a":"1"},"data":{"b":"2"}}',
+      '{"kind":"Other","Kind":"ConfigMap","apiVersion":"v1","data":{"a":"1","b":"2"}}',
+    ],
+    [
+      '{"kind":"Widget","apiVersion":"e.com/v1","spec":{"a":1},"spec":{"b":2}}',
+      '{"kind":"Widget","apiVersion":"e.com/v1","spec":{"b":2}}',
+    ],
+  ] as const)
+    t.equal(feed(request(ALL), sent).json, kept)
+  const configMaps = { resource: 'configmaps', apiVersion: 'v1' }
+  t.equal(
+    feed(request(ALL, { ref: configMaps }), '{"data":{"a":"1"},"data":{"b":"2"}}').json,
+    '{"data":{"a":"1","b":"2"}}',
+    'a kind that the path tells',
+  )
+  const twice = map('"data":{"a":"1"},"data":{"b":"2"}')
+  const patch = { method: 'PATCH', mediaType: 'application/merge-patch+json' }
+  t.equal(feed(request(ALL, patch), twice).json, map('"data":{"b":"2"}'))
+  t.equal(feed(request(ALL, { mediaType: 'application/yaml' }), twice).json, map('"data":{"b":"2"}'))
+  t.equal(feed(request({ ...ALL, omitManagedFields: true }, { method: 'PATCH' }), POD).json, POD)
+  t.end()
+})
 
 void t.test('compressed bodies', (t) => {
   const { request, response, budget } = setUp()
@@ -253,7 +302,11 @@ void t.test('compressed bodies', (t) => {
     ['identity', (text: string) => text],
   ] as const) {
     t.equal(feed(response(ALL, { contentEncoding }), compress(POD), 7).json, POD, contentEncoding)
-    t.equal(feed(request(ALL, { contentEncoding }), compress(POD), 7).json, POD, contentEncoding)
+    t.equal(feed(request(ALL, { contentEncoding }), POD, 7).json, POD, 'of a request it means nothing')
+    if (contentEncoding !== 'identity')
+      t.strictSame(feed(request(ALL, { contentEncoding }), compress(POD)), {
+        annotations: { 'kube-audit-proxy.io/unread-request-object': 'the body is not valid json' },
+      })
     t.match(
       feed(response(STATUS, { contentEncoding }), compress(NOT_FOUND)),
       { status: { code: 404 } },
@@ -270,8 +323,14 @@ void t.test('compressed bodies', (t) => {
     unread,
     'cut off',
   )
-  t.equal(response(ALL, { contentEncoding: 'br' }), undefined)
-  t.equal(response(ALL, { contentEncoding: 'gzip, gzip' }), undefined)
+  for (const contentEncoding of ['br', 'gzip, gzip']) {
+    t.strictSame(feed(response(ALL, { contentEncoding }), 'rubbish'), {
+      annotations: {
+        'kube-audit-proxy.io/unread-response-object': 'the body is in a content encoding that is not read',
+      },
+    })
+    t.equal(response(STATUS, { contentEncoding }), undefined)
+  }
   t.equal(budget.used, 0)
   t.end()
 })
@@ -352,5 +411,23 @@ void t.test('redaction, of objects and of Status', (t) => {
   for (const wants of [ALL, STATUS])
     t.notMatch(JSON.stringify(feed(response(wants, { ref }), quoting)), /hunter2/)
   t.match(feed(response(STATUS), quoting).status, { message: /hunter2/ })
+  t.end()
+})
+
+void t.test('the id of an issued token', (t) => {
+  const { response } = setUp()
+  const jwt = (claims: string): string => `e30.${Buffer.from(claims).toString('base64url')}.c2ln`
+  const review = (token: string): string =>
+    JSON.stringify({ kind: 'TokenRequest', spec: {}, status: { token } })
+  const wants = { ...STATUS, issuedToken: true }
+  const annotations = { 'authentication.kubernetes.io/issued-credential-id': 'JTI=a-b-c' }
+  const token = jwt('{"sub":"s","jti":"a-b-c"}')
+  t.strictSame(feed(response(wants), review(token), 10).annotations, annotations)
+  t.equal(feed(response(wants), review(token)).json, undefined, 'and nothing more')
+  t.match(feed(response({ ...ALL, issuedToken: true }), review(token)), { json: review(token), annotations })
+  t.equal(feed(response(ALL), review(token)).annotations, undefined)
+  for (const odd of ['', 'a.b', `${token}.x`, jwt('{'), jwt('null'), jwt('{"jti":7}'), jwt('{"jti":""}')])
+    t.equal(feed(response(wants), review(odd)).annotations, undefined, odd)
+  t.equal(feed(response(wants), '{"status":"Failure","kind":"Status"}').annotations, undefined)
   t.end()
 })

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { ObjectReference } from '../../../src/audit/event.js'
 import { compactJSON } from '../../../src/audit/capture/json/json.js'
-import { Redactor } from '../../../src/audit/capture/redact/redactor.js'
+import { type Origin, Redactor } from '../../../src/audit/capture/redact/redactor.js'
 
 const key = randomBytes(32)
 const redactor = new Redactor(key)
@@ -21,10 +21,10 @@ const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
 const m = (value: string | Buffer) =>
   `redacted:hmac-sha256:${createHmac('sha256', key).update(value).digest('hex').slice(0, 16)}`
 const b64 = (value: string) => Buffer.from(value).toString('base64')
-const redact = (value: unknown, ref?: ObjectReference) => {
+const redact = (value: unknown, ref?: ObjectReference, origin: Origin = 'response') => {
   const text = JSON.stringify(value)
   if (compactJSON(Buffer.from(text)) !== text) throw new Error('not what compactJSON makes')
-  return JSON.parse(redactor.redact(text, ref)) as unknown
+  return JSON.parse(redactor.redact(text, ref, origin)) as unknown
 }
 
 void t.test('a Secret, found by the path, by its kind, or by both', (t) => {
@@ -55,7 +55,7 @@ void t.test('a Secret, found by the path, by its kind, or by both', (t) => {
     'kind comes last',
   )
   t.equal(
-    redactor.redact('{"\\u006bind":"\\u0053ecret","d\\u0061ta":{"k":"aHVudGVyMg=="}}', undefined),
+    redactor.redact('{"\\u006bind":"\\u0053ecret","d\\u0061ta":{"k":"aHVudGVyMg=="}}', undefined, 'response'),
     `{"\\u006bind":"\\u0053ecret","d\\u0061ta":{"k":"${m('hunter2')}"}}`,
     'spelt with escapes',
   )
@@ -176,7 +176,7 @@ void t.test('what others have in data stays, to the letter', (t) => {
     '["Secret"]',
     '"Secret"',
   ]) {
-    t.equal(redactor.redact(text, PODS), text)
+    t.equal(redactor.redact(text, PODS, 'response'), text)
   }
   t.end()
 })
@@ -407,10 +407,108 @@ void t.test('a Status that quotes what it could not read', (t) => {
   t.end()
 })
 
+const BASE64_LEAK = b64('hunter2')
+
+void t.test('what a client says of a body can only add to what is redacted', (t) => {
+  const bodies: unknown[] = []
+  for (const kind of [
+    'Status',
+    'Table',
+    'List',
+    'DeleteOptions',
+    'PartialObjectMetadata',
+    'ConfigMap',
+    'secret',
+  ]) {
+    for (const key of ['kind', 'Kind', 'KIND', '\u212aind']) {
+      const said = { apiVersion: 'v1', [key]: kind, metadata: { name: 's' } }
+      bodies.push({ ...said, data: { p: BASE64_LEAK } }, { ...said, stringData: { p: 'hunter2' } })
+      bodies.push({ ...said, message: 'hunter2', password: 'hunter2', Data: { p: BASE64_LEAK } })
+      bodies.push({
+        ...said,
+        details: { causes: 'hunter2' },
+        rows: [{ object: { ...said, token: 'hunter2' } }],
+      })
+      bodies.push({
+        ...said,
+        items: [{ ...said, x: 'hunter2' }],
+        Metadata: { annotations: { a: 'hunter2' } },
+      })
+      const applied = JSON.stringify({ ...said, data: { p: BASE64_LEAK } })
+      bodies.push({ ...said, metadata: { annotations: { [LAST_APPLIED]: applied } } })
+      bodies.push([{ op: 'add', path: '', value: { ...said, data: { p: BASE64_LEAK } } }])
+      bodies.push([{ op: 'add', path: '/metadata/annotations', value: { [LAST_APPLIED]: applied } }])
+    }
+  }
+  const leaks = (body: unknown, ref: ObjectReference, origin: Origin): boolean => {
+    const got = redactor.redact(JSON.stringify(body), ref, origin)
+    return got.includes('hunter2') || got.includes(BASE64_LEAK)
+  }
+  for (const body of bodies) {
+    t.notOk(leaks(body, SECRETS, 'request'), JSON.stringify(body))
+    if (!Array.isArray(body)) t.notOk(leaks(body, SECRETS, 'deletion'), JSON.stringify(body))
+  }
+  const applied = JSON.stringify({ kind: 'Status', data: { p: BASE64_LEAK } })
+  const stored = { kind: 'Secret', metadata: { annotations: { [LAST_APPLIED]: applied } } }
+  t.notOk(leaks(stored, SECRETS, 'response'), 'a client wrote what is in an annotation')
+
+  for (const kind of ['Status', 'TokenRequest', 'Table']) {
+    const review = {
+      kind,
+      apiVersion: 'authentication.k8s.io/v1',
+      spec: { token: 'hunter2' },
+      message: 'hunter2',
+    }
+    t.notOk(leaks(review, REVIEWS, 'request'), kind)
+  }
+  t.end()
+})
+
+void t.test('a Secret that was sent elsewhere, whatever the case of its kind', (t) => {
+  for (const key of ['kind', 'Kind', 'KIND', '\u212aind', 'k\\u0069nd']) {
+    for (const kind of ['Secret', 'secret', 'SECRET', 'SecretList', '\\u0053ecret']) {
+      for (const status of ['', '"kind":"Status",']) {
+        const body = `{${status}"${key}":"${kind}","metadata":{},"data":{"p":"hunter2"},"items":[{"Data":"hunter2"}]}`
+        for (const text of [body, `{"spec":{"manifest":${body}}}`]) {
+          for (const origin of ['request', 'response'] as const)
+            t.notOk(redactor.redact(text, PODS, origin).includes('hunter2'), `${origin} ${text}`)
+        }
+      }
+    }
+  }
+  for (const key of ['kind', 'Kind']) {
+    for (const kind of ['TokenReview', 'tokenreview', 'TokenRequest']) {
+      const parts = '"spec":{"token":"hunter2"},"status":{"token":"hunter2"}'
+      const got = redactor.redact(`{"${key}":"${kind}","metadata":{},${parts}}`, PODS, 'request')
+      t.equal(got.split('hunter2').length, 2, 'the part that has the token')
+    }
+  }
+  const both = redactor.redact('{"kind":"Secret","Kind":"TokenReview","data":"hunter2"}', PODS, 'request')
+  t.equal(both, `"${m('{"kind":"Secret","Kind":"TokenReview","data":"hunter2"}')}"`, 'of two kinds at once')
+  const reference = { spec: { ref: { kind: 'secret', name: 's' } } }
+  t.strictSame(redact(reference, PODS, 'request'), reference)
+  t.end()
+})
+
+void t.test('the options of a deletion stay', (t) => {
+  const options = {
+    kind: 'DeleteOptions',
+    gracePeriodSeconds: 0,
+    dryRun: ['All'],
+    preconditions: { uid: 'u' },
+  }
+  t.strictSame(redact(options, SECRETS, 'deletion'), options)
+  t.strictSame(redact({ ...options, data: 'hunter2' }, SECRETS, 'deletion'), {
+    ...options,
+    data: m('hunter2'),
+  })
+  t.end()
+})
+
 void t.test('digests belong to the key', (t) => {
   const text = '{"kind":"Secret","stringData":{"a":"x","b":"x","c":"y"}}'
   const digests = (r: Redactor) =>
-    (JSON.parse(r.redact(text, undefined)) as { stringData: Record<string, string> }).stringData
+    (JSON.parse(r.redact(text, undefined, 'response')) as { stringData: Record<string, string> }).stringData
   const one = digests(redactor)
   t.match(one.a, /^redacted:hmac-sha256:[0-9a-f]{16}$/)
   t.equal(one.a, one.b)
@@ -422,7 +520,7 @@ void t.test('digests belong to the key', (t) => {
 
 void t.test('hostile documents', (t) => {
   const many = Object.fromEntries(Array.from({ length: 20000 }, (_, i) => [`k${i}`, 'hunter2']))
-  const got = redactor.redact(JSON.stringify({ kind: 'Secret', stringData: many }), undefined)
+  const got = redactor.redact(JSON.stringify({ kind: 'Secret', stringData: many }), undefined, 'response')
   t.notOk(got.includes('hunter2'))
   t.equal((JSON.parse(got) as { stringData: Record<string, string> }).stringData.k19999, 'redacted')
 
@@ -441,7 +539,7 @@ void t.test('hostile documents', (t) => {
       Buffer.from(`${open.repeat(depth)}{"kind":"Secret","data":{"a":"hunter2"}}${close.repeat(depth)}`),
     )
     for (const ref of [undefined, SECRETS]) {
-      const got = redactor.redact(text as string, ref)
+      const got = redactor.redact(text as string, ref, 'response')
       t.notOk(got.includes('hunter2'), open)
       t.ok(compactJSON(Buffer.from(got)) === got)
     }
@@ -450,7 +548,7 @@ void t.test('hostile documents', (t) => {
   let nested = '{"kind":"Secret","data":{"a":"hunter2"}}'
   for (let i = 0; i < 12; i++)
     nested = JSON.stringify({ metadata: { annotations: { [LAST_APPLIED]: nested } } })
-  t.notOk(redactor.redact(nested, undefined).includes('hunter2'))
+  t.notOk(redactor.redact(nested, undefined, 'response').includes('hunter2'))
   t.end()
 })
 
@@ -504,7 +602,7 @@ void t.test('no value of a Secret is left, whatever the document', (t) => {
   const check = (document: unknown, ref: ObjectReference | undefined, space: number) => {
     const text = compactJSON(Buffer.from(JSON.stringify(document, null, space)))
     if (text === undefined) throw new Error('no JSON')
-    const got = redactor.redact(text, ref)
+    const got = redactor.redact(text, ref, 'response')
     const leak = encodings.find((e) => got.includes(e))
     if (leak !== undefined) throw new Error(`${leak} in ${got}`)
     if (compactJSON(Buffer.from(got)) !== got) throw new Error(`not JSON on one line: ${got}`)

@@ -12,7 +12,7 @@ const path = (relative: string) => fileURLToPath(new URL(`../../../../${relative
 const infoOf = (method: string, target: string) => newRequestInfo(method, parseRequestTarget(target))
 const evaluatorOf = (...rules: string[]) =>
   new PolicyEvaluator(
-    parsePolicy(`{apiVersion: audit.k8s.io/v1, kind: Policy, rules: [${rules.join()}]}`, 'policy'),
+    parsePolicy(`apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [${rules.join()}]`, 'policy'),
   )
 
 interface Decision {

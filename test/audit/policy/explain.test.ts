@@ -79,7 +79,7 @@ void t.test('a request that no rule matches', async (t) => {
   const info = newRequestInfo('GET', parseRequestTarget('/'))
   const users = Array.from({ length: 12 }, (_, i) => `u${i}`)
   const other = parsePolicy(
-    `{apiVersion: audit.k8s.io/v1, kind: Policy, omitStages: [Panic], rules: [{level: Request, users: [${users.join()}]}]}`,
+    `apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [Panic]\nrules: [{level: Request, users: [${users.join()}]}]`,
     'policy',
   )
   const { rules, decidedBy, config } = explain(other, { username: 'x' }, info)

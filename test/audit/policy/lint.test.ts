@@ -5,7 +5,7 @@ import { lintPolicy } from '../../../src/audit/policy/lint.js'
 import { parsePolicy } from '../../../src/audit/policy/load.js'
 
 const lint = (...rules: string[]) => {
-  const text = `{apiVersion: audit.k8s.io/v1, kind: Policy, rules: [${rules.join(', ')}]}`
+  const text = `apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [${rules.join(', ')}]`
   return lintPolicy(parsePolicy(text, 'policy')).map(({ rule, message }) => `${rule} ${message}`)
 }
 const META = '{level: Metadata}'
@@ -177,4 +177,52 @@ void t.test('the policies that we ship to be used in production', async (t) => {
     const file = fileURLToPath(new URL(`../../../../config/${name}.yaml`, import.meta.url))
     t.same(lintPolicy(parsePolicy(readFileSync(file, 'utf8'), file)), [])
   }
+})
+
+void t.test('exec, attach and port-forward are two verbs', async (t) => {
+  const rule = (verbs: string, resources = 'pods/exec', level = 'Metadata') =>
+    `{level: ${level}, verbs: [${verbs}], resources: [{resources: [${resources}]}]}`
+  t.same(lint(rule('create', 'pods/exec, pods/attach')), [
+    '1 records pods/exec, pods/attach with verb create and not with get, and kubectl 1.30 and newer uses get for them: name both',
+  ])
+  t.same(lint(rule('get', 'pods/exec', 'None')), [
+    '1 leaves out pods/exec with verb get and not with create, and kubectl before 1.30 uses create for them: name both',
+  ])
+  t.same(lint(rule('get, create')), [])
+  t.same(lint(rule('create', 'pods')), [])
+  t.same(lint(rule('list')), [])
+  t.same(lint(rule('create'), rule('get', 'pods/exec', 'None')), [], 'another rule is for the other verb')
+})
+
+void t.test('users among groups, and groups among users', async (t) => {
+  const wrong: [string, string][] = [
+    ['users: ["system:authenticated"]', 'which is a group'],
+    ['users: ["system:serviceaccounts:shop"]', 'which is a group'],
+    ['users: ["system:node"]', 'which is nobody: nodes are the users system:node:NAME'],
+    ['users: ["system:serviceaccount"]', 'which is nobody: a service account is'],
+    ['userGroups: ["system:kube-scheduler"]', 'which is a user'],
+    ['userGroups: ["system:serviceaccount:shop:web"]', 'which is a user'],
+    ['userGroups: ["system:node:n1"]', 'which is a user'],
+    ['userGroups: ["system:node"]', 'which is nobody'],
+  ]
+  for (const [field, message] of wrong) {
+    const found = lint(`{level: None, ${field}}`)
+    t.equal(found.length, 1, field)
+    t.ok(found[0]?.includes(message), String(found[0]))
+  }
+  t.same(
+    lint(
+      '{level: None, users: ["system:node:n1", "system:serviceaccount:a:b", "system:kube-proxy", node, admin]}',
+      '{level: None, userGroups: ["system:nodes", "system:masters", "system:serviceaccounts:a", dev]}',
+    ),
+    [],
+  )
+})
+
+void t.test('every group', async (t) => {
+  const all = '{level: None, resources: [{group: "*", resources: [secrets]}]}'
+  const one = '{level: Metadata, resources: [{group: apps, resources: [secrets]}]}'
+  t.equal(covered(all, one), 'rule 1 covers it')
+  t.equal(covered(one, all), undefined)
+  t.match(lint('{level: Request, resources: [{group: "*"}]}'), [/records bodies of secrets, tokenreviews/])
 })

@@ -118,14 +118,17 @@ await t.test('sinks follow the list and the watch of the cluster', async (t) => 
 class RecordedTimers extends ManualTimers {
   readonly waits: number[] = []
 
-  constructor(private readonly changes: Watch) {
+  readonly #changes: Watch
+
+  constructor(changes: Watch) {
     super()
+    this.#changes = changes
   }
 
   override after(ms: number, f: () => void) {
     this.waits.push(ms)
     const timer = super.after(ms, f)
-    this.changes.changed()
+    this.#changes.changed()
     return timer
   }
 }

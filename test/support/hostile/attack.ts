@@ -20,10 +20,7 @@ export async function attack(
   const work = async (): Promise<void> => {
     for (const one of queue) {
       const given = { ...kitchen, id: one.id, path: (part?: string) => pathOf(one.id, part) }
-      const DBG = Date.now()
       answers.set(one, await send(front, one, given).catch((err: unknown) => String(err)))
-      if (Date.now() - DBG > 1000)
-        console.error('SLOW', one.id, one.family, one.name, Date.now() - DBG, answers.get(one))
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, work))

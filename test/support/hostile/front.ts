@@ -61,13 +61,19 @@ export function clientCertificates({ pki, ca }: Authorities): Map<Certificate, I
 
 /** The proxy in front of the apiserver at `server`, with its own log and the doors for each certificate. */
 export class Front {
+  readonly #authorities: Authorities
+  readonly #certificates: ReadonlyMap<Certificate, Issued>
+
   private constructor(
     readonly mode: Mode,
     readonly proxy: ProxyProcess,
     readonly auditLog: string,
-    private readonly authorities: Authorities,
-    private readonly certificates: ReadonlyMap<Certificate, Issued>,
-  ) {}
+    authorities: Authorities,
+    certificates: ReadonlyMap<Certificate, Issued>,
+  ) {
+    this.#authorities = authorities
+    this.#certificates = certificates
+  }
 
   static async start(
     mode: Mode,
@@ -112,9 +118,9 @@ export class Front {
 
   /** How a client with this certificate gets in. */
   door(certificate: Certificate): Door {
-    const door = { port: this.proxy.port, ca: this.authorities.ca.cert }
+    const door = { port: this.proxy.port, ca: this.#authorities.ca.cert }
     if (certificate === 'none') return door
-    const issued = this.certificates.get(certificate)
+    const issued = this.#certificates.get(certificate)
     if (issued === undefined) throw new Error(`no certificate ${certificate}`)
     return { ...door, cert: issued.cert, key: issued.key }
   }

@@ -95,46 +95,48 @@ function frame(type: number, flags: number, id: number, payload: Buffer): Buffer
 class AnswerReader {
   readonly answers: Promise<number[]>
   fail!: (error: Error) => void
-  private settle!: (codes: number[]) => void
-  private buffer = Buffer.alloc(0)
-  private readonly codes = new Map<number, number>()
-  private readonly ended = new Set<number>()
+  #settle!: (codes: number[]) => void
+  #buffer = Buffer.alloc(0)
+  readonly #codes = new Map<number, number>()
+  readonly #ended = new Set<number>()
 
-  constructor(
-    private readonly socket: TLSSocket,
-    private readonly count: number,
-  ) {
+  readonly #socket: TLSSocket
+  readonly #count: number
+
+  constructor(socket: TLSSocket, count: number) {
+    this.#socket = socket
+    this.#count = count
     this.answers = new Promise((resolve, reject) => {
-      this.settle = resolve
+      this.#settle = resolve
       this.fail = reject
     })
-    socket.on('data', (chunk: Buffer) => this.read(chunk))
-    socket.on('close', () => this.finish())
+    socket.on('data', (chunk: Buffer) => this.#read(chunk))
+    socket.on('close', () => this.#finish())
   }
 
-  private read(chunk: Buffer): void {
-    this.buffer = Buffer.concat([this.buffer, chunk])
-    while (this.buffer.length >= 9) {
-      const length = this.buffer.readUIntBE(0, 3)
-      if (this.buffer.length < 9 + length) return
-      const [type, flags, id] = [this.buffer[3], this.buffer[4] as number, this.buffer.readUInt32BE(5)]
-      const payload = this.buffer.subarray(9, 9 + length)
-      this.buffer = this.buffer.subarray(9 + length)
+  #read(chunk: Buffer): void {
+    this.#buffer = Buffer.concat([this.#buffer, chunk])
+    while (this.#buffer.length >= 9) {
+      const length = this.#buffer.readUIntBE(0, 3)
+      if (this.#buffer.length < 9 + length) return
+      const [type, flags, id] = [this.#buffer[3], this.#buffer[4] as number, this.#buffer.readUInt32BE(5)]
+      const payload = this.#buffer.subarray(9, 9 + length)
+      this.#buffer = this.#buffer.subarray(9 + length)
       if (type === SETTINGS && (flags & ACK) === 0)
-        this.socket.write(frame(SETTINGS, ACK, 0, Buffer.alloc(0)))
-      if (type === HEADERS && !this.codes.has(id)) {
+        this.#socket.write(frame(SETTINGS, ACK, 0, Buffer.alloc(0)))
+      if (type === HEADERS && !this.#codes.has(id)) {
         const code = readStatus(payload)
-        if (code >= 200) this.codes.set(id, code)
+        if (code >= 200) this.#codes.set(id, code)
       }
       const over = type === RST_STREAM || ((type === HEADERS || type === DATA) && (flags & END_STREAM) !== 0)
-      if (over) this.ended.add(id)
-      if (type === GOAWAY && payload.readUInt32BE(4) !== 0) this.finish()
+      if (over) this.#ended.add(id)
+      if (type === GOAWAY && payload.readUInt32BE(4) !== 0) this.#finish()
     }
-    if (this.ended.size === this.count) this.finish()
+    if (this.#ended.size === this.#count) this.#finish()
   }
 
-  private finish(): void {
-    this.settle(Array.from({ length: this.count }, (_, i) => this.codes.get(2 * i + 1) ?? 0))
+  #finish(): void {
+    this.#settle(Array.from({ length: this.#count }, (_, i) => this.#codes.get(2 * i + 1) ?? 0))
   }
 }
 

@@ -25,16 +25,15 @@ export class RawUpstream {
   readonly requests: RawRequest[] = []
   /** What was not plain, with the bytes. */
   readonly faults: string[] = []
-  private readonly server: tls.Server
-  private readonly sockets = new Set<tls.TLSSocket>()
+  readonly #server: tls.Server
+  readonly #sockets = new Set<tls.TLSSocket>()
+
+  readonly #answerReview: AnswerReview
 
   /** @param clientCA PEM of those who may have issued client certificates */
-  constructor(
-    serving: Issued,
-    clientCA: readonly string[],
-    private readonly answerReview: AnswerReview,
-  ) {
-    this.server = tls.createServer(
+  constructor(serving: Issued, clientCA: readonly string[], answerReview: AnswerReview) {
+    this.#answerReview = answerReview
+    this.#server = tls.createServer(
       {
         cert: serving.cert,
         key: serving.key,
@@ -42,25 +41,25 @@ export class RawUpstream {
         ca: [...clientCA],
         rejectUnauthorized: false,
       },
-      (socket) => this.serve(socket),
+      (socket) => this.#serve(socket),
     )
   }
 
   async listen(): Promise<number> {
-    this.server.listen(0, '127.0.0.1')
-    await once(this.server, 'listening')
-    return (this.server.address() as AddressInfo).port
+    this.#server.listen(0, '127.0.0.1')
+    await once(this.#server, 'listening')
+    return (this.#server.address() as AddressInfo).port
   }
 
   async close(): Promise<void> {
-    const closed = once(this.server.close(), 'close')
-    for (const socket of this.sockets) socket.destroy()
+    const closed = once(this.#server.close(), 'close')
+    for (const socket of this.#sockets) socket.destroy()
     await closed
   }
 
-  private serve(socket: tls.TLSSocket): void {
-    this.sockets.add(socket)
-    socket.on('close', () => this.sockets.delete(socket))
+  #serve(socket: tls.TLSSocket): void {
+    this.#sockets.add(socket)
+    socket.on('close', () => this.#sockets.delete(socket))
     socket.on('error', () => undefined)
     const subject = socket.getPeerCertificate().subject as { CN?: string } | undefined
     let pending = Buffer.alloc(0)
@@ -71,7 +70,7 @@ export class RawUpstream {
           const parsed = readRequest(pending.toString('latin1'), subject?.CN)
           if (parsed === undefined) return
           pending = pending.subarray(parsed.length)
-          socket.write(this.answer(parsed.request), 'latin1')
+          socket.write(this.#answer(parsed.request), 'latin1')
         }
       } catch (err) {
         this.faults.push(`${String(err)} in ${JSON.stringify(pending.toString('latin1').slice(0, 2000))}`)
@@ -80,7 +79,7 @@ export class RawUpstream {
     })
   }
 
-  private answer(request: RawRequest): string {
+  #answer(request: RawRequest): string {
     const { target, headers } = request
     // The proxy's own reviews have no Audit-ID; everything that it passes on has one.
     const own = !headers.some(([name]) => name.toLowerCase() === 'audit-id')
@@ -97,7 +96,7 @@ export class RawUpstream {
     }
     return response(
       201,
-      JSON.stringify({ ...review, status: this.answerReview(review.kind, review.spec) }),
+      JSON.stringify({ ...review, status: this.#answerReview(review.kind, review.spec) }),
       false,
     )
   }

@@ -1,3 +1,4 @@
+import type { Awaitable } from '../../../awaitable.js'
 import { setImmediate } from 'node:timers/promises'
 import { errorMessage } from '../../../errors.js'
 import type { Event } from '../../event.js'
@@ -63,7 +64,7 @@ export class LogBackend<E = Event> implements Backend<E> {
   }
 
   /** Resolves when the events are in the file: true for all of them, false if even one is not. */
-  processEvents(events: readonly E[]): boolean | Promise<boolean> {
+  processEvents(events: readonly E[]): Awaitable<boolean> {
     const lines: Buffer[] = []
     let bytes = 0
     for (const event of events) {

@@ -23,13 +23,14 @@ export interface LogOutput {
 const NEWLINE = 0x0a
 const writeDescriptor = promisify(write)
 
-/** The process's standard output, in the way that suits what it is: --audit-log-path=-. */
-export function standardOutput(): LogOutput {
-  const stat = fstatSync(1)
+/** The process's standard output or standard error, in the way that suits what it is. */
+export function standardOutput(fd: 1 | 2 = 1): LogOutput {
+  const stat = fstatSync(fd)
+  const stream = fd === 1 ? process.stdout : process.stderr
   // A file or /dev/full answers every write at once, and says how much it took. A pipe may be blocked by its reader for
   // ever: a thread that waits in write(2) would keep the process from exiting, a stream does not.
-  const blocks = stat.isFIFO() || stat.isSocket() || process.stdout.isTTY
-  return blocks ? new StreamOutput(process.stdout) : new DescriptorOutput(1)
+  const blocks = stat.isFIFO() || stat.isSocket() || stream.isTTY
+  return blocks ? new StreamOutput(stream) : new DescriptorOutput(fd)
 }
 
 /** Writes to a stream that belongs to somebody else and is not ended here. */

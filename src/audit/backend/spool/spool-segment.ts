@@ -1,3 +1,4 @@
+import type { Awaitable } from '../../../awaitable.js'
 import { closeSync, ftruncateSync, openSync, rmSync, statSync, writevSync } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -173,7 +174,7 @@ export class SegmentReader {
    * @param size bytes of the file that are written for good
    * @throws NodeJS.ErrnoException (or rejects with it) when the file cannot be read
    */
-  next(size: number): SegmentRead | Promise<SegmentRead> {
+  next(size: number): Awaitable<SegmentRead> {
     if (this.#offset === 0) {
       if (size < SEGMENT_START) return { kind: 'corrupt', offset: 0 }
       if (!this.#has(SEGMENT_START)) return this.#nextAfterRead(SEGMENT_START, size)

@@ -1,6 +1,6 @@
 import { errorMessage } from '../../../errors.js'
 import { recordPayload } from './spool-segment.js'
-import type { SpoolIntake } from './spool-intake.js'
+import type { SpoolInbox } from './spool-inbox.js'
 import type { Spool } from './spool.js'
 import type { Delivery } from '../delivery.js'
 import type { DeliveryMetrics } from '../delivery-metrics.js'
@@ -19,7 +19,7 @@ export interface SenderOptions {
 
 export interface SenderDeps {
   readonly spool: Spool
-  readonly intake: SpoolIntake
+  readonly inbox: SpoolInbox
   readonly delivery: Delivery
   /** Whose events these are, for metrics. */
   readonly plugin: string
@@ -86,7 +86,7 @@ export class SpoolSender {
 
   /**
    * Sends what there is, until all is delivered, the deadline is aborted, or the receiver fails while everything is on
-   * disk: then the next start is as good. Events that were in memory only, and were not delivered, go back to the intake.
+   * disk: then the next start is as good. Events that were in memory only, and were not delivered, go back to the inbox.
    */
   async drain(deadline: AbortSignal): Promise<void> {
     const giveUp = () => {
@@ -103,7 +103,7 @@ export class SpoolSender {
     await Promise.all(this.#deliveries)
     deadline.removeEventListener('abort', giveUp)
     const undelivered = this.#inFlight.flatMap(({ held }) => held)
-    if (undelivered.length > 0) this.#deps.intake.giveBack(undelivered)
+    if (undelivered.length > 0) this.#deps.inbox.giveBack(undelivered)
   }
 
   async #run(): Promise<void> {
@@ -118,8 +118,8 @@ export class SpoolSender {
   /** Milliseconds until the next batch is to be sent, Infinity for not before something happens, undefined for never. */
   #untilNext(now: number): number | undefined {
     const { maxBatchSize, maxBatchWait, throttle } = this.#options
-    const { spool, intake, delivery } = this.#deps
-    const waiting = spool.unread + intake.held
+    const { spool, inbox, delivery } = this.#deps
+    const waiting = spool.unread + inbox.held
     if (this.#stopRetrying.signal.aborted || (this.#isDraining && waiting === 0)) return undefined
     if (waiting === 0) return Infinity
     if (this.#inFlight.length > 0) {
@@ -134,7 +134,7 @@ export class SpoolSender {
   }
 
   async #sendNext(): Promise<void> {
-    const { spool, intake, problems } = this.#deps
+    const { spool, inbox, problems } = this.#deps
     const { maxBatchSize, maxBatchBytes } = this.#options
     let batch: InFlight
     if (spool.unread > 0) {
@@ -147,12 +147,12 @@ export class SpoolSender {
         return
       }
     } else {
-      const held = intake.takeHeld(maxBatchSize, maxBatchBytes)
+      const held = inbox.takeHeld(maxBatchSize, maxBatchBytes)
       batch = { lines: held.map(recordPayload), end: undefined, held, delivered: false }
     }
     const now = performance.now()
     const since = batch.end !== undefined && batch.end < this.#inherited ? -Infinity : now
-    this.#waitingSince = spool.unread + intake.held > 0 ? since : undefined
+    this.#waitingSince = spool.unread + inbox.held > 0 ? since : undefined
     this.#lastSent = now
     this.#inFlight.push(batch)
     this.#heldInFlight += batch.held.length
@@ -175,7 +175,7 @@ export class SpoolSender {
   }
 
   #stopIfAllIsStored(): void {
-    if (!this.#isDraining || this.#heldInFlight > 0 || this.#deps.intake.held > 0) return
+    if (!this.#isDraining || this.#heldInFlight > 0 || this.#deps.inbox.held > 0) return
     this.#stopRetrying.abort()
     this.#bell.ring()
   }

@@ -1,13 +1,13 @@
 import type { Event } from '../../event.js'
 import type { Backend } from '../backend.js'
-import { SpoolIntake, type IntakeOptions } from '../spool/spool-intake.js'
+import { SpoolInbox, type SpoolInboxOptions } from '../spool/spool-inbox.js'
 import { encodeRecord } from '../spool/spool-segment.js'
 import { SpoolSender, type SenderOptions } from '../spool/spool-sender.js'
 import { Spool, type SpoolOptions } from '../spool/spool.js'
 import { WEBHOOK_PLUGIN, WebhookDelivery } from './webhook-delivery.js'
 import type { WebhookDeps, WebhookOptions } from './webhook-backend.js'
 
-export interface SpooledWebhookOptions extends WebhookOptions, IntakeOptions, SenderOptions {
+export interface SpooledWebhookOptions extends WebhookOptions, SpoolInboxOptions, SenderOptions {
   readonly spool: SpoolOptions
 }
 
@@ -41,7 +41,7 @@ class SpooledWebhookBackend<E> implements Backend<E> {
   readonly #deps: WebhookDeps<E>
   readonly #spool: Spool
   readonly #directory: string
-  readonly #intake: SpoolIntake
+  readonly #inbox: SpoolInbox
   readonly #sender: SpoolSender
   readonly #hideSpool: () => void
 
@@ -52,11 +52,11 @@ class SpooledWebhookBackend<E> implements Backend<E> {
     this.#directory = options.spool.directory
     const backoff = { initial: options.initialBackoff, attempts: Infinity, max: MAX_BACKOFF }
     const delivery = new WebhookDelivery(client, backoff, problems, metrics)
-    const intake = new SpoolIntake(spool, options, problems, () => this.#sender.wake())
-    this.#intake = intake
+    const inbox = new SpoolInbox(spool, options, problems, () => this.#sender.wake())
+    this.#inbox = inbox
     this.#sender = new SpoolSender(options, {
       spool,
-      intake,
+      inbox,
       delivery,
       plugin: WEBHOOK_PLUGIN,
       problems,
@@ -67,16 +67,16 @@ class SpooledWebhookBackend<E> implements Backend<E> {
 
   /** Always true: from the end of the tick on, the events are the spool's. */
   processEvents(events: readonly E[]): boolean {
-    for (const event of events) this.#intake.add(encodeRecord(this.#deps.encode(event)))
+    for (const event of events) this.#inbox.add(encodeRecord(this.#deps.encode(event)))
     return true
   }
 
   async shutdown(deadline: AbortSignal): Promise<void> {
     const { client, problems } = this.#deps
-    this.#intake.flush()
-    this.#intake.storeHeld()
+    this.#inbox.flush()
+    this.#inbox.storeHeld()
     await this.#sender.drain(deadline)
-    this.#intake.close()
+    this.#inbox.close()
     const { pending } = this.#spool
     if (pending > 0) {
       const where = `in ${this.#directory}, to be delivered after the next start`

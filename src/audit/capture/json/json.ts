@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
-import { resolveDuplicateKeys, type Duplicates } from './duplicate-keys.js'
+import { resolveDuplicateKeys } from './duplicate-keys.js'
+import { type GoType, OTHER } from './go-type.js'
 import { replaceInvalidUTF8 } from './utf8.js'
 
 /** How deep a document may nest: Go's encoding/json maxNestingDepth. */
@@ -27,12 +28,14 @@ const BACKSLASH = 0x5c
  * is as it was sent. It is undefined unless kube-apiserver would have read `body` too: RFC 8259, one document, no
  * byte-order mark, at most 10000 levels deep (Go's encoding/json, which kube-apiserver's serializer runs first, in
  * k8s.io/apimachinery/pkg/runtime/serializer/json meta.go Interpret). Bytes that are not UTF-8 become U+FFFD, one each,
- * as in Go. Of duplicate keys only what kube-apiserver keeps is left: `duplicates` says which decoder reads this body,
- * see resolveDuplicateKeys.
+ * as in Go. Of duplicate keys only what kube-apiserver keeps is left, see resolveDuplicateKeys.
  *
  * `body` is not changed.
+ *
+ * @param typeOf tells what the document is decoded into; it is asked where there are duplicate keys. Without it of those the
+ *   last one counts.
  */
-export function compactJSON(body: Buffer, duplicates: Duplicates = 'merge'): string | undefined {
+export function compactJSON(body: Buffer, typeOf?: (text: string) => GoType | undefined): string | undefined {
   const utf8 = isUtf8(body) ? body : replaceInvalidUTF8(body)
   let length = utf8.length
   while (length > 0 && isSpace(utf8[length - 1])) length--
@@ -40,7 +43,7 @@ export function compactJSON(body: Buffer, duplicates: Duplicates = 'merge'): str
   const found = scan(bytes)
   if (found === INVALID) return undefined
   const text = ((found & HAS_SPACE) === 0 ? bytes : withoutSpace(bytes)).toString('utf8')
-  return (found & HAS_DUPLICATES) === 0 ? text : resolveDuplicateKeys(text, duplicates)
+  return (found & HAS_DUPLICATES) === 0 ? text : resolveDuplicateKeys(text, typeOf?.(text) ?? OTHER)
 }
 
 /**

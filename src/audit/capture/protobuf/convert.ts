@@ -1,8 +1,10 @@
 import { cborToJSON } from '../cbor/convert.js'
-import type { RequestTarget, TooLong, Unread } from '../convert.js'
+import type { BodyTarget, TooLong, Unread } from '../convert.js'
+import type { GoType } from '../json/go-type.js'
 import { compactJSON } from '../json/json.js'
 import { JSONWriter, MAX_DEPTH, OutputTooLong, TooDeep } from '../json/json-writer.js'
 import { defaultTypeMeta } from './default-kind.js'
+import { goTypeOf } from './go-types.js'
 import { MessagePrinter } from './printer.js'
 import { Scanner, type Slot } from './scanner.js'
 import { Schema, type Message } from './schema.js'
@@ -63,7 +65,7 @@ export class ProtobufConverter {
   convert(
     body: Buffer,
     { maxLength }: ConversionLimits,
-    target?: RequestTarget,
+    target?: BodyTarget,
   ): ConvertedObject | Unread | TooLong {
     try {
       return this.#envelope(body, { envelopes: 0, depth: 0, maxLength }, target)
@@ -76,7 +78,19 @@ export class ProtobufConverter {
     }
   }
 
-  #envelope(body: Buffer, place: Place, target?: RequestTarget): ConvertedObject {
+  /**
+   * The Go type that kube-apiserver decodes JSON into that says of itself to be `said`; undefined where the kind is not in
+   * the table, as those of custom resources are not.
+   *
+   * @param target as for `convert`
+   */
+  goType(said: TypeMeta, target?: BodyTarget): GoType | undefined {
+    const { apiVersion, kind } = target === undefined ? said : this.#completed(said, target)
+    const message = this.#schema.kind(apiVersion, kind)
+    return message === undefined ? undefined : goTypeOf(message)
+  }
+
+  #envelope(body: Buffer, place: Place, target?: BodyTarget): ConvertedObject {
     if (!isEnvelope(body)) throw new MalformedProtobuf('no Kubernetes object')
     const { raw, ...said } = this.#unknown(body.subarray(MAGIC.length))
     const typeMeta = target === undefined ? said : this.#completed(said, target)
@@ -87,7 +101,7 @@ export class ProtobufConverter {
   }
 
   /** k8s.io/apimachinery/pkg/runtime/serializer/protobuf/protobuf.go copyKindDefaults. */
-  #completed(said: TypeMeta, target: RequestTarget): TypeMeta {
+  #completed(said: TypeMeta, target: BodyTarget): TypeMeta {
     if (said.kind !== '' && said.apiVersion !== '') return said
     const whole = defaultTypeMeta(target, (apiVersion, resource) => this.#schema.kindOf(apiVersion, resource))
     if (whole === undefined) return said

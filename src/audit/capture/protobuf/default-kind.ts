@@ -1,4 +1,4 @@
-import type { RequestTarget } from '../convert.js'
+import type { BodyTarget } from '../convert.js'
 import type { TypeMeta } from './type-meta.js'
 
 /** Subresources that have a kind of their own, in every API group. Others have that of their resource, as `status` has. */
@@ -16,7 +16,7 @@ const SUBRESOURCES: Readonly<Record<string, TypeMeta>> = {
  * @param kindOf the kind of a resource's objects: by API version and resource
  */
 export function defaultTypeMeta(
-  { method, ref }: RequestTarget,
+  { method, ref }: BodyTarget,
   kindOf: (apiVersion: string, resource: string) => string | undefined,
 ): TypeMeta | undefined {
   if (method === 'DELETE') return { apiVersion: 'v1', kind: 'DeleteOptions' }

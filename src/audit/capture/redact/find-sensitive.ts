@@ -17,17 +17,38 @@ export function sensitiveKindOf(ref: ObjectReference | undefined): SensitiveKind
   return undefined
 }
 
-/** Something that carries credentials: an object, by its kind, or the string of a last-applied annotation. */
-export type SensitiveValue = SensitiveKind | 'annotation'
+/**
+ * Something that carries credentials: an object, by its kind, or the string of a last-applied annotation. An object may
+ * claim to be of several kinds.
+ */
+export type SensitiveValue = SensitiveKind | 'several' | 'annotation'
+
+/** In lower case. A SecretList's items are Secrets that do not say so. */
+const KINDS: ReadonlyMap<string, SensitiveKind> = new Map([
+  ['secret', 'Secret'],
+  ['secretlist', 'Secret'],
+  ['tokenrequest', 'TokenRequest'],
+  ['tokenreview', 'TokenReview'],
+])
+/** Names of the kinds in any case, or an escape that may spell one. */
+const MENTION = /secret|tokenre|\\u/i
+/** The length of `kind` in quotes. */
+const KIND_KEY = 6
+
+/** The form in which encoding/json compares keys: the Kelvin sign is a k, too. */
+export function foldKey(key: string): string {
+  return key.toLowerCase()
+}
 
 /**
  * The values in `text` (from compactJSON), at any depth, that carry credentials, by the offset where they begin: objects
- * whose own `kind` says so, and annotations. A document that does not mention any of the kinds costs no more than a
- * search for the words.
+ * whose own `kind` says so, and annotations. kube-apiserver finds the kind with encoding/json, to which `Kind` is the same
+ * key (k8s.io/apimachinery/pkg/runtime/serializer/json/meta.go Interpret), and so it is here. A document that does not mention any of the kinds costs no more than a search for
+ * the words.
  */
 export function findSensitive(text: string): Map<number, SensitiveValue> {
   const found = new Map<number, SensitiveValue>()
-  if (!text.includes('Secret') && !text.includes('TokenRe') && !text.includes('\\u')) return found
+  if (!MENTION.test(text)) return found
   // Only these escapes can spell the names that are looked for.
   const escapes = text.includes('\\u') || text.includes('\\/')
   const open: number[] = []
@@ -38,9 +59,9 @@ export function findSensitive(text: string): Map<number, SensitiveValue> {
       i = endOfString(text, start)
       // Only a key is followed by a colon.
       if (text.charCodeAt(i) !== 0x3a) continue
-      if (isKey(text, start, i, 'kind', escapes)) {
+      if (isKindKey(text, start, i, escapes)) {
         const kind = sensitiveKind(stringAt(text, i + 1))
-        if (kind !== undefined) found.set(open.at(-1) ?? 0, kind)
+        if (kind !== undefined) note(found, open.at(-1) ?? 0, kind)
       } else if (isKey(text, start, i, LAST_APPLIED, escapes)) {
         found.set(i + 1, 'annotation')
       }
@@ -53,10 +74,20 @@ export function findSensitive(text: string): Map<number, SensitiveValue> {
   return found
 }
 
-/** The kind as this module knows it: a SecretList's items are Secrets that do not say so. */
+function note(found: Map<number, SensitiveValue>, object: number, kind: SensitiveKind): void {
+  const before = found.get(object)
+  found.set(object, before === undefined || before === kind ? kind : 'several')
+}
+
+/** The kind as this module knows it, in whatever case. */
 function sensitiveKind(kind: string | undefined): SensitiveKind | undefined {
-  if (kind === 'Secret' || kind === 'SecretList') return 'Secret'
-  return kind === 'TokenRequest' || kind === 'TokenReview' ? kind : undefined
+  return kind === undefined ? undefined : KINDS.get(kind.toLowerCase())
+}
+
+/** Whether the key at [start, end) is `kind` in any case. */
+function isKindKey(text: string, start: number, end: number, escapes: boolean): boolean {
+  if (end - start === KIND_KEY) return foldKey(text.slice(start + 1, end - 1)) === 'kind'
+  return escapes && end - start > KIND_KEY && foldKey(decodeString(text, start, end)) === 'kind'
 }
 
 /** Whether the key at [start, end) is `name`. */

@@ -39,7 +39,7 @@ export function redactJSONPatch(
 function redactValue(redaction: Redaction, value: number, path: string, secret: SecretRedactor): number {
   const [root, member, key, annotation] = path.split('/').map(unescapePointer)
   if (root !== '') return redaction.hide(value)
-  if (member === undefined) return secret.object(value, true)
+  if (member === undefined) return secret.object(value, { expected: true, believed: false })
   if (member === 'metadata') {
     if (key === undefined) return secret.metadata(value)
     if (key !== 'annotations') return redaction.keep(value)

@@ -2,13 +2,17 @@ import type { ObjectReference, ResponseStatus } from '../../event.js'
 import { compactJSON } from '../json/json.js'
 import { decodeString, endOfString, isArray, isObject, isString } from '../json/json-cursor.js'
 import { readObjectHeader } from '../metadata.js'
+import { redactDeleteOptions } from './delete-options.js'
 import { Digester } from './digest.js'
 import { findSensitive, sensitiveKindOf, type SensitiveKind, type SensitiveValue } from './find-sensitive.js'
 import { redactJSONPatch } from './json-patch.js'
 import { Redaction } from './redaction.js'
-import { SecretRedactor } from './secret.js'
+import { type Expectation, SecretRedactor } from './secret.js'
 import { mayQuote, namesSensitiveType, redactDetails, redactStatus } from './redact-status.js'
 import { redactToken } from './token.js'
+
+/** Where a body comes from: the apiserver, a client, or a client that deletes and so sends options. */
+export type Origin = 'response' | 'request' | 'deletion'
 
 /** Secrets within Secrets, and documents in annotations of documents in annotations, are followed to this depth. */
 const MAX_DEPTH = 4
@@ -22,7 +26,8 @@ const MAX_DEPTH = 4
  * thousand values has the rest of them as plain `redacted`.)
  *
  * What is redacted is decided by what the request is about, and by the kinds in the body itself at any depth: the items of
- * a List, a manifest within another object, a Secret that was sent to the wrong path. It covers lists, Tables, partial
+ * a List, a manifest within another object, a Secret that was sent to the wrong path. A client's word about the kind can
+ * only add to what is redacted: that an object is a Status or a Table is believed of a response alone. It covers lists, Tables, partial
  * objects, patches of every type, the annotation in which kubectl keeps what was last applied, and the messages of a
  * Status in which kube-apiserver quotes a body that it could not read.
  */
@@ -35,8 +40,8 @@ export class Redactor {
   }
 
   /** `json` (from compactJSON) without credentials. `ref` is what the request is about. */
-  redact(json: string, ref: ObjectReference | undefined): string {
-    return redactDocument(json, sensitiveKindOf(ref), new Digester(this.#key), 0)
+  redact(json: string, ref: ObjectReference | undefined, origin: Origin): string {
+    return redactDocument(json, sensitiveKindOf(ref), origin, new Digester(this.#key), 0)
   }
 
   /** A Status for an event's responseStatus, without what may quote a credential. `ref` is what the request is about. */
@@ -59,6 +64,7 @@ export class Redactor {
 function redactDocument(
   text: string,
   expected: SensitiveKind | undefined,
+  origin: Origin,
   digester: Digester,
   depth: number,
 ): string {
@@ -73,25 +79,27 @@ function redactDocument(
     if (!/^\s*[[{]/.test(document)) return hideOthers ? redaction.hide(value) : end
     const inner = depth < MAX_DEPTH ? compactJSON(Buffer.from(document)) : undefined
     if (inner === undefined) return hideOthers || depth === MAX_DEPTH ? redaction.hide(value) : end
-    const redacted = redactDocument(inner, expected, digester, depth + 1)
+    const redacted = redactDocument(inner, expected, 'request', digester, depth + 1)
     if (redacted !== inner) redaction.replaceString(value, end, redacted)
     return end
   }
 
-  function redactObject(kind: SensitiveKind, value: number, expected: boolean): void {
-    if (kind === 'Secret') secret.object(value, expected)
-    else redactToken(redaction, kind, value, expected)
+  function redactObject(kind: SensitiveKind, value: number, expectation: Expectation): void {
+    if (kind === 'Secret') secret.object(value, expectation)
+    else redactToken(redaction, kind, value, expectation)
   }
 
   if (expected !== undefined) {
     if (isArray(text, 0)) redactJSONPatch(redaction, 0, expected === 'Secret' ? secret : undefined)
-    else redactObject(expected, 0, true)
+    else if (origin === 'deletion') redactDeleteOptions(redaction)
+    else redactObject(expected, 0, { expected: true, believed: origin === 'response' })
   } else if (namesSensitiveType(text) && readObjectHeader(text).kind === 'Status') {
     redactStatus(redaction, 0)
   }
   visitOutermostFirst(redaction, findSensitive(text), (kind, value) => {
     if (kind === 'annotation') redactAnnotation(value, undefined, false)
-    else redactObject(kind, value, false)
+    else if (kind === 'several') redaction.hide(value)
+    else redactObject(kind, value, { expected: false, believed: false })
   })
   return redaction.apply()
 }

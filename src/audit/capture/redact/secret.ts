@@ -7,7 +7,7 @@ import {
   visitItems,
   visitMembers,
 } from '../json/json-cursor.js'
-import { LAST_APPLIED } from './find-sensitive.js'
+import { foldKey, LAST_APPLIED } from './find-sensitive.js'
 import type { Redaction } from './redaction.js'
 import { redactStatus } from './redact-status.js'
 
@@ -37,6 +37,17 @@ const OPAQUE_APPLIED: ReadonlySet<string> = new Set([
   'banzaicloud.com/last-applied',
 ])
 
+/** What is a value in whatever names the kind, folded. */
+const VALUES: ReadonlySet<string> = new Set(['data', 'stringdata'])
+
+/** What is known of an object from where it stands. */
+export interface Expectation {
+  /** A Secret is expected there. */
+  readonly expected: boolean
+  /** kube-apiserver wrote it, so that it is what it says it is. */
+  readonly believed: boolean
+}
+
 /** `$patch` in a strategic merge patch has one of these for its value. */
 const DIRECTIVES: ReadonlySet<string> = new Set(['"replace"', '"merge"', '"delete"'])
 
@@ -58,27 +69,26 @@ export class SecretRedactor {
 
   /**
    * What stands at `start`. It is a Secret's where one is `expected`, and where the object says so and has metadata; what
-   * merely names the kind is a reference to a Secret, or describes the API. Returns its end.
+   * merely names the kind is a reference to a Secret, or describes the API. Where the object is `believed`, since
+   * kube-apiserver wrote it, it may be another kind that comes in place of a Secret. Returns its end.
    */
-  object(start: number, expected: boolean, depth = 0): number {
+  object(start: number, { expected, believed }: Expectation, depth = 0): number {
     const { text } = this.#r
     if (!isObject(text, start) || depth > MAX_DEPTH) return this.#r.hide(start)
     if (!this.#r.first(start)) return this.#r.keep(start)
-    const { kind, hasMetadata } = describe(text, start)
-    if (kind === 'Status') return redactStatus(this.#r, start)
-    const isSecret = (expected || hasMetadata) && (kind === undefined || !NOT_SECRETS.has(kind))
+    const { kind = '', hasMetadata } = describe(text, start)
+    if (believed && kind === 'Status') return redactStatus(this.#r, start)
+    const isSecret = (expected || hasMetadata) && !(believed && NOT_SECRETS.has(kind))
     return visitMembers(text, start, (name, value) => {
       switch (name) {
         case 'metadata':
           return this.metadata(value)
         case 'items':
-          return this.#items(value, depth)
+          return this.#items(value, believed, depth)
         case 'rows':
-          return this.#rows(value, depth)
+          return this.#rows(value, believed, depth)
         default:
-          return isSecret || name === 'data' || name === 'stringData'
-            ? this.member(name, value)
-            : this.#r.keep(value)
+          return isSecret || VALUES.has(foldKey(name)) ? this.member(name, value) : this.#r.keep(value)
       }
     })
   }
@@ -116,18 +126,22 @@ export class SecretRedactor {
     return this.#redactAnnotation(start, name === LAST_APPLIED)
   }
 
-  #items(start: number, depth: number): number {
+  #items(start: number, believed: boolean, depth: number): number {
     if (!isArray(this.#r.text, start)) return this.#r.hide(start)
-    return visitItems(this.#r.text, start, (item) => this.object(item, true, depth + 1))
+    return visitItems(this.#r.text, start, (item) =>
+      this.object(item, { expected: true, believed }, depth + 1),
+    )
   }
 
-  #rows(start: number, depth: number): number {
+  #rows(start: number, believed: boolean, depth: number): number {
     const { text } = this.#r
     if (!isArray(text, start)) return this.#r.hide(start)
     return visitItems(text, start, (row) => {
       if (!isObject(text, row)) return this.#r.hide(row)
       return visitMembers(text, row, (name, value) => {
-        return name === 'object' ? this.object(value, true, depth + 1) : this.#r.keep(value)
+        return name === 'object'
+          ? this.object(value, { expected: true, believed }, depth + 1)
+          : this.#r.keep(value)
       })
     })
   }
@@ -144,7 +158,7 @@ function describe(text: string, start: number): { kind: string | undefined; hasM
   let hasMetadata = false
   visitMembers(text, start, (name, value) => {
     if (name === 'kind') kind = stringAt(text, value)
-    else if (name === 'metadata') hasMetadata = true
+    else if (foldKey(name) === 'metadata') hasMetadata = true
     return kind !== undefined && hasMetadata ? STOP : endOfValue(text, value)
   })
   return { kind, hasMetadata }

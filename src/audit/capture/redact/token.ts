@@ -1,5 +1,6 @@
 import { isObject, stringAt, visitMembers } from '../json/json-cursor.js'
 import type { Redaction } from './redaction.js'
+import type { Expectation } from './secret.js'
 import { redactStatus } from './redact-status.js'
 
 /** The part of the object that has the token, and what else it has. */
@@ -11,14 +12,14 @@ const PARTS = {
 const ENVELOPE: readonly string[] = ['apiVersion', 'kind', 'metadata', 'spec', 'status']
 
 /**
- * The TokenRequest or TokenReview at `start`, or the Status in its place. Where one is `expected`, whatever is not known to
- * be harmless goes; an object that merely names the kind may describe the API.
+ * The TokenRequest or TokenReview at `start`, or the Status in its place where it is `believed` to be one. Where one is
+ * `expected`, whatever is not known to be harmless goes; an object that merely names the kind may describe the API.
  */
 export function redactToken(
   redaction: Redaction,
   kind: keyof typeof PARTS,
   start: number,
-  expected: boolean,
+  { expected, believed }: Expectation,
 ): void {
   const { text } = redaction
   if (!isObject(text, start)) {
@@ -31,7 +32,7 @@ export function redactToken(
     if (name === 'kind') found = stringAt(text, value)
     return redaction.keep(value)
   })
-  if (found === 'Status') {
+  if (believed && found === 'Status') {
     redactStatus(redaction, start)
     return
   }

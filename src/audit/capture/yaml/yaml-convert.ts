@@ -1,6 +1,7 @@
 import { isAlias, isMap, isScalar, isSeq, Scalar } from 'yaml'
 import type { Alias, Node, YAMLMap } from 'yaml'
 import { JSONMap, type JSONKey, type JSONText, printKey, printValue, UNSPEAKABLE } from './yaml-print.js'
+import { countSeparators, resolveWithSeparators } from './yaml-separators.js'
 import { type Resolved, resolveScalar } from './yaml-scalars.js'
 
 /** Thrown to give up: the text is not what go-yaml accepts and JSON can say, or goes beyond a limit. */
@@ -14,10 +15,24 @@ const INDENTED = /^[|>][-+]?[1-9]/
 const ANCHOR = /^[0-9A-Za-z_-]+$/
 const MERGE_TAG = 'tag:yaml.org,2002:merge'
 
+export interface ConverterOptions {
+  readonly document: string
+  /** The document as the parser saw it: with U+2028 and U+2029 as they are, or as ordinary line breaks in their places. */
+  readonly parsed: string
+  /** Of the JSON text. */
+  readonly maxBytes: number
+}
+
 /** Turns the nodes of one document into JSON text, as go-yaml's decoder and sigs.k8s.io/yaml do together. */
 export class Converter {
   readonly #root: YAMLMap.Parsed
+  /** With U+2028 and U+2029 where they stand. */
   readonly #text: string
+  /** How many of these there are, and how many have been found within scalars. */
+  readonly #separators: number
+  #separatorsFound = 0
+  readonly #separated = new Set<Scalar>()
+  readonly #separatorsAreBreaks: boolean
   readonly #maxBytes: number
   readonly #targets = new Map<Alias, Node>()
   readonly #open = new Set<Alias>()
@@ -27,9 +42,11 @@ export class Converter {
   #decodeCount = 1
   #aliasCount = 0
 
-  constructor(root: YAMLMap.Parsed, text: string, maxBytes: number) {
+  constructor(root: YAMLMap.Parsed, { document, parsed, maxBytes }: ConverterOptions) {
     this.#root = root
-    this.#text = text
+    this.#text = document
+    this.#separators = countSeparators(document)
+    this.#separatorsAreBreaks = document !== parsed
     this.#maxBytes = maxBytes
   }
 
@@ -38,6 +55,8 @@ export class Converter {
     this.#bind(this.#root, new Map())
     const json = this.#value(this.#root)
     if (json === UNSPEAKABLE) throw new Refusal()
+    // One that is outside of quotes is a line break, and the parser did not see it.
+    if (!this.#separatorsAreBreaks && this.#separatorsFound < this.#separators) throw new Refusal()
     return json
   }
 
@@ -138,7 +157,7 @@ export class Converter {
 
   /** The parser treats the end of a block scalar unlike go-yaml in two cases, of which one can be made good. */
   #scalarText(node: Scalar): string {
-    const text = node.value as string
+    const text = this.#withSeparators(node) ?? (node.value as string)
     // It came of an escape, which go-yaml refuses.
     if (node.type === Scalar.QUOTE_DOUBLE && /\p{Surrogate}/u.test(text)) throw new Refusal()
     if (node.type !== Scalar.BLOCK_LITERAL && node.type !== Scalar.BLOCK_FOLDED) return text
@@ -150,6 +169,23 @@ export class Converter {
     }
     // The line break that a block scalar lacks at the end of the text is added by the parser.
     return unbroken && text.endsWith('\n') ? text.slice(0, -1) : text
+  }
+
+  /** The text of a scalar that has U+2028 or U+2029 in it. */
+  #withSeparators(node: Scalar): string | undefined {
+    if (this.#separators === 0) return undefined
+    const [start, end] = node.range as [number, number, number]
+    const source = this.#text.slice(start, end)
+    const separators = countSeparators(source)
+    if (separators === 0) return undefined
+    const quoted = node.type === Scalar.QUOTE_SINGLE || node.type === Scalar.QUOTE_DOUBLE
+    const text = quoted || this.#separatorsAreBreaks ? resolveWithSeparators(source, node.type) : undefined
+    if (text === undefined) throw new Refusal()
+    if (!this.#separated.has(node)) {
+      this.#separated.add(node)
+      this.#separatorsFound += separators
+    }
+    return text
   }
 
   /** Whether lines of nothing but spaces follow, of at least one space. */

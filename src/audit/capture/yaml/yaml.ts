@@ -1,6 +1,8 @@
-import { Composer, isMap, isScalar, Lexer, Parser } from 'yaml'
+import { Composer, isMap, Lexer, Parser } from 'yaml'
 import type { CST, Document, YAMLMap } from 'yaml'
 import { Converter, MAX_DEPTH, Refusal } from './yaml-convert.js'
+import { hasSeparator, withoutSeparators } from './yaml-separators.js'
+import { firstDocument } from './yaml-text.js'
 
 /** What a YAML text may cost. */
 export interface YAMLLimits {
@@ -11,35 +13,37 @@ export interface YAMLLimits {
 const DEFAULT_LIMITS: YAMLLimits = { maxBytes: 4 << 20 }
 /** How many tokens a text may have: a list of 1 MB has a quarter of a million. They take a few microseconds each. */
 const MAX_TOKENS = 500_000
-/** How many aliases. They take more. */
-const MAX_ALIASES = 10_000
 
 /**
  * One YAML document as JSON text on one line, as kube-apiserver reads it (sigs.k8s.io/yaml YAMLToJSON, on
  * gopkg.in/yaml.v2): scalars by YAML 1.1, keys made strings and sorted, the last of equal keys kept, aliases and merge
- * keys resolved. Undefined is a refusal: it is no YAML or not a mapping, JSON cannot say it (.inf, null keys), it
- * goes beyond a limit, or it is more than one document. Of these kube-apiserver takes the first and ignores the rest;
- * what it ignored must not look as if it had been applied.
+ * keys resolved. Of several documents it is the first. Undefined is a refusal: it is no YAML or not a mapping, JSON cannot
+ * say it (.inf, null keys), or it goes beyond a limit.
  */
 export function yamlToJSON(text: string, limits: YAMLLimits = DEFAULT_LIMITS): string | undefined {
-  if (text.length > limits.maxBytes || FORBIDDEN.test(text)) return undefined
-  const normal = text.replace(/\r\n?|\u0085/g, '\n')
+  if (text.length > limits.maxBytes) return undefined
+  const document = firstDocument(text.replace(/^\ufeff/, '').replace(/\r\n?|\u0085/g, '\n'))
+  if (FORBIDDEN.test(document)) return undefined
+  if (!hasSeparator(document)) return convert(document, document, limits)
+  // The parser takes them for ordinary characters, which they may be within quotes.
+  return convert(document, document, limits) ?? convert(document, withoutSeparators(document), limits)
+}
+
+/** `parsed`: `document` as the parser is to see it, character by character. */
+function convert(document: string, parsed: string, { maxBytes }: YAMLLimits): string | undefined {
   try {
-    const json = new Converter(parse(normal), normal, limits.maxBytes).convert()
-    return Buffer.byteLength(json) > limits.maxBytes ? undefined : json
+    const json = new Converter(parse(parsed), { document, parsed, maxBytes }).convert()
+    return Buffer.byteLength(json) > maxBytes ? undefined : json
   } catch (err) {
     if (err instanceof Refusal) return undefined
     throw err
   }
 }
 
-/**
- * What go-yaml's reader refuses, and the two line breaks of YAML 1.1 that the parser we use takes for ordinary
- * characters: it could see a comment where kube-apiserver saw a key.
- */
+/** What go-yaml's reader refuses, and a second byte-order mark: go-yaml passes over it, but not as over nothing. */
 const FORBIDDEN =
   // eslint-disable-next-line no-control-regex
-  /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u2028\u2029\ufffe\uffff]|\p{Surrogate}/u
+  /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]|\p{Surrogate}|^\ufeff/u
 
 /** The mapping that a text consists of. It throws a Refusal if it is something else or more, or a bound is exceeded. */
 function parse(text: string): YAMLMap.Parsed {
@@ -49,19 +53,18 @@ function parse(text: string): YAMLMap.Parsed {
   composer['onError'] = refuseErrors
   const docs: Document.Parsed[] = []
   const reading = new ReadingCheck()
+  const root = new RootFlow()
   let tokens = 0
-  let aliases = 0
   for (const lexeme of new Lexer().lex(text)) {
-    if (lexeme.startsWith('*')) aliases++
-    if (++tokens > MAX_TOKENS || aliases > MAX_ALIASES || parser.stack.length > MAX_DEPTH) throw new Refusal()
+    if (root.isBehind(lexeme)) break
+    if (++tokens > MAX_TOKENS || parser.stack.length > MAX_DEPTH) throw new Refusal()
     if (reading.differs(lexeme)) throw new Refusal()
     for (const token of parser.next(lexeme)) docs.push(...composeToken(composer, token))
-    if (docs.length > 2) throw new Refusal()
   }
   for (const token of parser.end()) docs.push(...composeToken(composer, token))
   docs.push(...composer.end())
   const [doc, ...rest] = docs
-  if (!isMap(doc?.contents) || doc.errors.length > 0 || !rest.every(isEmpty)) throw new Refusal()
+  if (!isMap(doc?.contents) || doc.errors.length > 0 || rest.length > 0) throw new Refusal()
   return doc.contents
 }
 
@@ -84,11 +87,6 @@ function composeToken(composer: Composer, token: CST.Token): Iterable<Document.P
   return composer.next(token)
 }
 
-/** What follows a last `---`. */
-function isEmpty({ contents, errors }: Document.Parsed): boolean {
-  return errors.length === 0 && isScalar(contents) && contents.range[0] === contents.range[1]
-}
-
 /** The lexer's mark before a plain scalar. */
 const PLAIN_SCALAR = '\x1f'
 
@@ -97,6 +95,35 @@ const PLAIN_SCALAR = '\x1f'
 const GLUED = /^[[\]{},\x1f]/
 const SPACE = /^[ \t\n#]/
 const ESCAPED_BREAK_AND_EMPTY_LINE = /\\\n[ \t]*\n/
+
+/** What may stand before the value that a document consists of: a mark of the lexer's, spaces, directives, `---`, a tag. */
+// eslint-disable-next-line no-control-regex
+const BEFORE_ROOT = /^(?:[\x02\ufeff \t\n#%&!]|---$)/
+
+/**
+ * Watches the lexer for the end of a document that is one `{...}`. Whatever follows it go-yaml takes for the next document,
+ * which it does not read.
+ */
+class RootFlow {
+  #depth = 0
+  #isFlow: boolean | undefined
+
+  /** Whether `lexeme` stands behind the document. */
+  isBehind(lexeme: string): boolean {
+    if (this.#isFlow === true && this.#depth === 0) {
+      if (SPACE.test(lexeme)) return false
+      // It was a key.
+      if (lexeme === ':') throw new Refusal()
+      return true
+    }
+    if (lexeme === '{' || lexeme === '[') {
+      this.#isFlow ??= true
+      this.#depth++
+    } else if (lexeme === '}' || lexeme === ']') this.#depth--
+    else if (!BEFORE_ROOT.test(lexeme)) this.#isFlow ??= false
+    return false
+  }
+}
 
 /**
  * Watches the lexer for what YAML 1.2 reads one way and go-yaml another, without an error: `{a:}`, `{?a: 1}`, `!a,b`, and

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import type { RequestTarget } from '../../../../src/audit/capture/convert.js'
+import type { BodyTarget } from '../../../../src/audit/capture/convert.js'
 import { ProtobufConverter } from '../../../../src/audit/capture/protobuf/convert.js'
 import { bytes, double, envelope, int, message, tag, varint } from './encode.js'
 
@@ -30,7 +30,7 @@ const limits = { maxLength: 1_000_000 }
 const converter = new ProtobufConverter()
 
 /** The object in `body`; undefined where there is none. */
-const convert = (body: Buffer, { maxLength } = limits, target?: RequestTarget) => {
+const convert = (body: Buffer, { maxLength } = limits, target?: BodyTarget) => {
   const converted = converter.convert(body, { maxLength }, target)
   return 'json' in converted ? converted : undefined
 }

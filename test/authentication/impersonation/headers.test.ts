@@ -1,6 +1,6 @@
 import t from 'tap'
-import { ImpersonationError, readImpersonation } from '../../src/authentication/impersonation.js'
-import { ClientHeaders } from '../../src/request/client-headers.js'
+import { readImpersonation } from '../../../src/authentication/impersonation/headers.js'
+import { ClientHeaders } from '../../../src/request/client-headers.js'
 
 const read = (...raw: string[]) => readImpersonation(ClientHeaders.from(raw))
 
@@ -59,32 +59,27 @@ await t.test('who a request acts as', async (t) => {
   t.equal(read('Impersonate-User', ''), undefined, 'an empty name is no impersonation')
 })
 
-await t.test('what must be allowed', async (t) => {
-  t.strictSame(
-    read(
-      ...['Impersonate-User', 'system:serviceaccount:ns:robot', 'Impersonate-Group', 'dev'],
-      ...['Impersonate-Extra-Scopes', 'a', 'Impersonate-Extra-Scopes', 'b', 'Impersonate-Uid', '42'],
-    )?.checks,
-    [
-      { group: '', resource: 'serviceaccounts', namespace: 'ns', name: 'robot' },
-      { group: '', resource: 'groups', name: 'dev' },
-      ...['a', 'b'].map((name) => ({
-        group: 'authentication.k8s.io',
-        version: 'v1',
-        resource: 'userextras',
-        subresource: 'scopes',
-        name,
-      })),
-      { group: 'authentication.k8s.io', version: 'v1', resource: 'uids', name: '42' },
-    ],
-  )
-  t.match(read('Impersonate-User', 'system:serviceaccount:Bad_NS:robot')?.checks, [
-    { resource: 'users', name: 'system:serviceaccount:Bad_NS:robot' },
-  ])
+await t.test('a node', async (t) => {
+  const groups = (...headers: string[]) => read('Impersonate-User', ...headers)?.target.groups
+  t.strictSame(groups('system:node:n1'), ['system:nodes', 'system:authenticated'])
+  t.strictSame(groups('system:node:n1', 'Impersonate-Group', 'dev'), ['dev', 'system:authenticated'])
+  t.strictSame(groups('system:node:n1', 'Impersonate-Uid', '1'), ['system:authenticated'])
+  t.strictSame(groups('system:node:Not_A_Node'), ['system:authenticated'])
 })
 
-await t.test('headers without a user are refused', async (t) => {
-  for (const header of ['Impersonate-Group', 'Impersonate-Extra-x', 'Impersonate-Uid']) {
-    t.throws(() => read(header, 'v'), ImpersonationError)
+await t.test('what was asked, and nothing else', async (t) => {
+  t.strictSame(
+    read(
+      ...['Impersonate-User', 'system:serviceaccount:ns:robot'],
+      ...['Impersonate-Extra-Scopes', 'a', 'Impersonate-Extra-Scopes', 'b', 'Impersonate-Uid', '42'],
+    )?.asked,
+    { username: 'system:serviceaccount:ns:robot', uid: '42', extra: { scopes: ['a', 'b'] } },
+  )
+  for (const [header, asked] of [
+    ['Impersonate-Group', { username: '', groups: ['v'] }],
+    ['Impersonate-Extra-x', { username: '', extra: { x: ['v'] } }],
+    ['Impersonate-Uid', { username: '', uid: 'v' }],
+  ] as const) {
+    t.strictSame(read(header, 'v')?.asked, asked, header)
   }
 })

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
  * A request as the handler reads it, whichever protocol brought it: node:http's IncomingMessage is one, and so is
  * Http2Request.
  */
-export interface ClientRequest {
+export interface InboundRequest {
   readonly method?: string | undefined
   readonly url?: string | undefined
   /** name, value, name, value, ... with HTTP/2's pseudo-headers, if it came by that. */
@@ -30,7 +30,7 @@ export interface ClientRequest {
 }
 
 /** The response to a ClientRequest: node:http's ServerResponse is one, and so are Http2Response and UpgradeResponse. */
-export interface ClientResponse {
+export interface InboundResponse {
   /** False where no Date header is to be added. */
   sendDate: boolean
   /** False where an HTTP/1.1 connection ends with this response. */
@@ -54,7 +54,7 @@ export interface ClientResponse {
 }
 
 /** A client that asked to speak another protocol over its connection from here on. */
-export interface ClientUpgrade {
+export interface InboundUpgrade {
   /** What its Upgrade header names, as it spells it. Undefined for what is no business of the upstream's. */
   readonly protocol: string | undefined
   /**
@@ -65,10 +65,10 @@ export interface ClientUpgrade {
 }
 
 /** Takes a request and sees to it that it is answered. `upgrade` is there where the client asked for one. */
-export type ServeRequest = (req: ClientRequest, res: ClientResponse, upgrade?: ClientUpgrade) => void
+export type ServeRequest = (req: InboundRequest, res: InboundResponse, upgrade?: InboundUpgrade) => void
 
 /** RFC 9112 section 6.3: a request has a body where it says how long it is. */
-export function hasBody(req: ClientRequest): boolean {
+export function hasBody(req: InboundRequest): boolean {
   if (req.endAfterHeaders !== undefined) return !req.endAfterHeaders
   const length = req.headers['content-length']
   return req.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0')

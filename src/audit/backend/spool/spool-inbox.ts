@@ -2,7 +2,7 @@ import { errorMessage } from '../../../errors.js'
 import type { Spool } from './spool.js'
 import type { Problems } from '../problems.js'
 
-export interface IntakeOptions {
+export interface SpoolInboxOptions {
   /** How many events are kept in memory while the disk takes none: --audit-webhook-batch-buffer-size. */
   readonly bufferSize: number
   /** How many bytes they may have. */
@@ -19,9 +19,9 @@ const RETRY_MS = 1000
  * is safe from the end of the process before anything else happens. While the disk takes nothing (it is full, say)
  * records are held in memory, in order and up to a limit.
  */
-export class SpoolIntake {
+export class SpoolInbox {
   readonly #spool: Spool
-  readonly #options: IntakeOptions
+  readonly #options: SpoolInboxOptions
   readonly #problems: Problems
   readonly #onTaken: () => void
   #group: Buffer[] = []
@@ -32,7 +32,7 @@ export class SpoolIntake {
   #retryTimer: NodeJS.Timeout | undefined
 
   /** @param onTaken called when there are records in the spool, or held, that were not there before */
-  constructor(spool: Spool, options: IntakeOptions, problems: Problems, onTaken: () => void) {
+  constructor(spool: Spool, options: SpoolInboxOptions, problems: Problems, onTaken: () => void) {
     this.#spool = spool
     this.#options = options
     this.#problems = problems

@@ -1,0 +1,120 @@
+import type { Awaitable } from '../../../awaitable.js'
+import { close, constants, open } from 'node:fs'
+import { lstat, readlink, realpath, stat } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { isatty, WriteStream } from 'node:tty'
+import { promisify } from 'node:util'
+import { ConfigError, errorMessage } from '../../../errors.js'
+import type { Problems } from '../problems.js'
+import { Backups, type BackupOptions } from './backups.js'
+import { FifoOutput } from './fifo-output.js'
+import { LogFile } from './log-file.js'
+import type { AuditLogOptions } from './options.js'
+import { DescriptorOutput, standardOutput, StreamOutput, type LogOutput } from './log-output.js'
+
+type LogFileOptions = Pick<AuditLogOptions, 'path' | 'maxage' | 'maxbackup' | 'maxsize' | 'compress'>
+
+const openDescriptor = promisify(open)
+const closeDescriptor = promisify(close)
+
+const MEGABYTE = 2 ** 20
+/** Without rotation kube-apiserver has a plain file and no lumberjack (AuditLogOptions.getWriter), which alone looks after rotated files. */
+const ALONE: BackupOptions = { maxAge: 0, maxBackup: 0, compress: false }
+/** Errors that pass when somebody makes room. They do not keep the proxy from starting. */
+const FULL = new Set(['ENOSPC', 'EDQUOT'])
+
+/**
+ * Opens what --audit-log-path names. A regular file is rotated. Standard output (`-`, /dev/stdout), standard error, other
+ * descriptors, FIFOs and devices are written to as they are: nothing is renamed there, not even where /dev/stdout leads to
+ * a regular file, for the name belongs to everybody.
+ *
+ * @throws ConfigError for what cannot be opened. A FIFO may wait for its reader, and a full disk for somebody to clean up.
+ */
+export async function openLogOutput(options: LogFileOptions, problems: Problems): Promise<LogOutput> {
+  const { path } = options
+  if (path === '-') return standardOutput()
+  try {
+    const descriptor = await descriptorOf(path)
+    if (descriptor?.own === true && (descriptor.fd === 1 || descriptor.fd === 2)) {
+      return standardOutput(descriptor.fd)
+    }
+    const found = await stat(path).catch(() => undefined)
+    if (found?.isFIFO() === true) return await openFifo(path, problems)
+    const device = found?.isCharacterDevice() === true
+    if (device || (found?.isFile() === true && descriptor !== undefined)) return await openAsIs(path)
+  } catch (err) {
+    throw cannotWrite(err)
+  }
+  return openLogFile(options, problems)
+}
+
+/** The file descriptor that a path stands for: /dev/stdout, /dev/fd/3, /proc/self/fd/1, or a symlink to one of these. */
+async function descriptorOf(
+  path: string,
+): Promise<{ readonly own: boolean; readonly fd: number } | undefined> {
+  let next = resolve(path)
+  // As many symlinks as Linux follows.
+  for (let i = 0; i < 40; i++) {
+    const directory = await realpath(dirname(next)).catch(() => undefined)
+    if (directory === undefined) return undefined
+    const name = basename(next)
+    const pid = /^\/proc\/(\d+)(?:\/task\/\d+)?\/fd$/.exec(directory)?.[1]
+    if (pid !== undefined && /^\d+$/.test(name)) return { own: Number(pid) === process.pid, fd: Number(name) }
+    const place = join(directory, name)
+    const found = await lstat(place).catch(() => undefined)
+    if (found?.isSymbolicLink() !== true) return undefined
+    next = resolve(directory, await readlink(place))
+  }
+  return undefined
+}
+
+async function openFifo(path: string, problems: Problems): Promise<LogOutput> {
+  const fifo = new FifoOutput(path, (reason) => problems.trouble('waits for a reader', reason))
+  await fifo.open()
+  return fifo
+}
+
+/** A device, or a file that somebody else has opened. */
+async function openAsIs(path: string): Promise<LogOutput> {
+  const { O_WRONLY, O_APPEND, O_NOCTTY } = constants
+  const fd = await openDescriptor(path, O_WRONLY | O_APPEND | O_NOCTTY)
+  if (isatty(fd)) {
+    const terminal = new WriteStream(fd)
+    return closing(new StreamOutput(terminal), () => void terminal.destroy())
+  }
+  return closing(new DescriptorOutput(fd), () => closeDescriptor(fd))
+}
+
+function closing(output: LogOutput, close: () => Awaitable<void>): LogOutput {
+  return {
+    append: (lines) => output.append(lines),
+    async close() {
+      await output.close()
+      await close()
+    },
+  }
+}
+
+async function openLogFile(options: LogFileOptions, problems: Problems): Promise<LogOutput> {
+  const { path, maxage, maxbackup, maxsize, compress } = options
+  const rotates = maxsize > 0
+  const backups = new Backups(
+    path,
+    rotates ? { maxAge: maxage, maxBackup: maxbackup, compress } : ALONE,
+    (reason) => problems.trouble('cannot compress or remove rotated files', reason),
+  )
+  const file = new LogFile(path, rotates ? maxsize * MEGABYTE : Infinity, backups, (reason) =>
+    problems.trouble('cannot rotate', reason),
+  )
+  try {
+    await file.open()
+  } catch (err) {
+    if (!(err instanceof Error && 'code' in err && FULL.has(String(err.code)))) throw cannotWrite(err)
+    problems.trouble('cannot open the log', errorMessage(err))
+  }
+  return file
+}
+
+function cannotWrite(err: unknown): ConfigError {
+  return new ConfigError(`--audit-log-path: ${errorMessage(err)}, expected a file that can be written`)
+}

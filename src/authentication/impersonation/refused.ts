@@ -1,0 +1,103 @@
+import type { ResponseStatus } from '../../audit/event.js'
+import { quote } from '../../go-quote.js'
+
+/** What the upstream answered to a request with Impersonate-* headers. */
+export interface ImpersonatedResponse {
+  readonly status: ResponseStatus
+  /**
+   * Whether it has the headers of API priority and fairness (X-Kubernetes-PF-*), which stands behind the impersonation
+   * filter and before authorization (k8s.io/apiserver/pkg/server/config.go DefaultBuildHandlerChain).
+   */
+  readonly prioritized: boolean
+  /** Priority and fairness lets these pass unmarked, except for watches. */
+  readonly longRunning: boolean
+}
+
+/**
+ * Whether a response says that the user may not act as the one that was asked for, so that nobody acted as anybody.
+ *
+ * That is a 403 like that of authorization, which comes later and is about the one who is acted as. Two things tell them
+ * apart, and neither is there for one version alone. What priority and fairness has marked was not refused before it: no
+ * server behind the apiserver can undo that, whatever it answers. And the refusal says who may not do what, which is a
+ * verb that begins with `impersonate`: no request has such a verb, because those of resources are Kubernetes' own, those
+ * of paths are HTTP methods, which have no colon, and `impersonate` alone is for resources.
+ *
+ * All else in the message is the client's to choose: the path, resource, name and user that it asked for may hold the
+ * words of a refusal, or quotes that seem to end one. So the message is not searched, but read from its beginning, where
+ * resource and group are those of `details` (NewForbidden in k8s.io/apimachinery/pkg/api/errors makes both from the same)
+ * and name and user are quoted, so that nothing in them ends them. Who is named last must not be the one who is acted as,
+ * for that would be an aggregated apiserver's answer about the impersonation that it saw.
+ *
+ * What remains: a backend behind `.../proxy` of somebody who may impersonate can answer with these very words, and its
+ * request is then recorded as its user's alone, with code 403. Where there is no Status to read (HEAD), the mark decides.
+ *
+ * @param requestor who asked
+ * @param target who was to be acted as
+ */
+export function refusesImpersonation(
+  { status, prioritized, longRunning }: ImpersonatedResponse,
+  requestor: string,
+  target: string,
+): boolean {
+  if (status.code !== 403 || prioritized) return false
+  if (status.message === undefined) return !longRunning
+  const forbidden = readForbidden(status.message, status.details)
+  if (forbidden === undefined || !isImpersonation(forbidden)) return false
+  return requestor === target || forbidden.user !== quote(sanitize(target))
+}
+
+/** Who may not do what, as k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/errors.go forbiddenMessage says it. */
+interface Forbidden {
+  /** In quotes. */
+  readonly user: string
+  readonly verb: string
+  readonly to: 'resource' | 'path'
+}
+
+/** A Go string in quotes: a quote inside of it is escaped. */
+const QUOTED = String.raw`"(?:[^"\\]|\\.)*"`
+const NAMED = new RegExp(`^ ${QUOTED}`, 's')
+const WHO_CANNOT_WHAT = new RegExp(String.raw`^User (${QUOTED}) cannot (\S*) (resource|path) "`, 's')
+
+function isImpersonation({ verb, to }: Forbidden): boolean {
+  return verb === 'impersonate' ? to === 'resource' : verb.startsWith('impersonate') && verb.includes(':')
+}
+
+/** Undefined where the message does not say that. */
+function readForbidden(message: string, details: string | undefined): Forbidden | undefined {
+  const { kind, group, name } = readDetails(details)
+  let rest = message
+  const take = (text: string): boolean => {
+    if (!rest.startsWith(text)) return false
+    rest = rest.slice(text.length)
+    return true
+  }
+  if (kind === '' && group === '') {
+    if (!take('forbidden: ')) return undefined
+  } else {
+    if (!take(group === '' ? kind : `${kind}.${group}`)) return undefined
+    if (name !== '' && !take(NAMED.exec(rest)?.[0] ?? '\n')) return undefined
+    if (!take(' is forbidden: ')) return undefined
+  }
+  const match = WHO_CANNOT_WHAT.exec(rest)
+  if (match === null) return undefined
+  const [, user, verb, to] = match as unknown as [string, string, string, Forbidden['to']]
+  return { user, verb, to }
+}
+
+function readDetails(json: string | undefined): { kind: string; group: string; name: string } {
+  let details: unknown
+  try {
+    details = JSON.parse(json ?? '{}')
+  } catch {
+    // Cut off, or none.
+  }
+  const { kind, group, name } = (details ?? {}) as Record<string, unknown>
+  const text = (value: unknown): string => (typeof value === 'string' ? value : '')
+  return { kind: text(kind), group: text(group), name: text(name) }
+}
+
+/** What forbiddenMessage does against messages that look like HTML. */
+export function sanitize(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+}

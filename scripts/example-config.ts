@@ -57,5 +57,7 @@ function yaml(flag: Flag): string {
   if (flag.type === 'duration') return formatDuration(value as number)
   if (typeof value === 'string')
     return /^[A-Za-z][\w./:-]*$|^\d+(\.\d+){3}$/.test(value) ? value : JSON.stringify(value)
-  return Array.isArray(value) ? `[${value.map((item) => JSON.stringify(item)).join(', ')}]` : String(value)
+  return typeof value === 'object'
+    ? `[${value.map((item) => JSON.stringify(item)).join(', ')}]`
+    : String(value)
 }

@@ -10,7 +10,6 @@ const SET: Readonly<Record<string, string>> = {
   'secure-port': '8443',
   'audit-policy-file': '/etc/kube-audit-proxy/policy.yaml',
   'audit-log-path': '/var/log/kube-audit-proxy/audit.log',
-  'audit-log-maxsize': '100',
   'audit-log-maxbackup': '10',
   'audit-log-compress': 'true',
   'healthz-bind-address': '127.0.0.1:8081',

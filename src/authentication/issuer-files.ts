@@ -9,6 +9,7 @@ import {
   type AnonymousRule,
   type OIDCIssuer,
 } from './authentication-config.js'
+import type { TokenAuthenticator } from './bearer-token.js'
 import { IssuersAuthenticator, type IssuerVerifier } from './issuers.js'
 import { OIDCVerifier } from './oidc.js'
 import { OIDCProvider } from './oidc-provider.js'
@@ -19,11 +20,20 @@ import {
   parseServiceAccountKeys,
   ServiceAccountKeys,
   ServiceAccountVerifier,
+  type TokenKind,
 } from './service-account.js'
+import { ServiceAccountLookup } from './service-account-lookup.js'
 
 const KEY_FLAG = '--service-account-key-file'
 const CONFIG_FLAG = '--authentication-config'
 const OIDC_CA_FLAG = '--oidc-ca-file'
+
+interface IssuerDependencies {
+  /** Says whether the apiserver knows a token. */
+  readonly reviews: TokenAuthenticator
+  readonly log: Logger
+  readonly now: () => number
+}
 
 /** Whose JSON Web Tokens are verified here: service accounts, and OpenID Connect by flags or by file. */
 export class IssuerFiles {
@@ -36,10 +46,10 @@ export class IssuerFiles {
   readonly #serviceAccounts: ReadonlyMap<string, IssuerVerifier>
 
   readonly #options: AuthenticationOptions
-  readonly #deps: { readonly log: Logger; readonly now: () => number }
+  readonly #deps: IssuerDependencies
 
   /** @throws ConfigError */
-  constructor(options: AuthenticationOptions, deps: { readonly log: Logger; readonly now: () => number }) {
+  constructor(options: AuthenticationOptions, deps: IssuerDependencies) {
     this.#options = options
     this.#deps = deps
     this.#serviceAccounts = this.#newServiceAccounts()
@@ -58,7 +68,7 @@ export class IssuerFiles {
   }
 
   #newServiceAccounts(): Map<string, IssuerVerifier> {
-    const { keyFiles, issuers, audiences } = this.#options.serviceAccounts
+    const { keyFiles, issuers, audiences, lookup } = this.#options.serviceAccounts
     const verifiers = new Map<string, IssuerVerifier>()
     if (keyFiles.length === 0) return verifiers
     const read = () =>
@@ -66,10 +76,13 @@ export class IssuerFiles {
         parseServiceAccountKeys(readConfigFile(file, KEY_FLAG), `${KEY_FLAG}: ${file}`),
       )
     const keys = new ServiceAccountKeys(read())
-    const { now } = this.#deps
-    for (const issuer of issuers)
-      verifiers.set(issuer, new ServiceAccountVerifier(boundToken, keys, audiences, now))
-    verifiers.set(LEGACY_ISSUER, new ServiceAccountVerifier(legacyToken, keys, audiences, now))
+    const { now, reviews } = this.#deps
+    const verifier = (kind: TokenKind): IssuerVerifier => {
+      const signed = new ServiceAccountVerifier(kind, keys, audiences, now)
+      return lookup ? new ServiceAccountLookup(signed, reviews) : signed
+    }
+    for (const issuer of issuers) verifiers.set(issuer, verifier(boundToken))
+    verifiers.set(LEGACY_ISSUER, verifier(legacyToken))
     this.reloadables.push({
       name: 'service-account-key-file',
       files: () => keyFiles,

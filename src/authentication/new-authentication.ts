@@ -6,6 +6,7 @@ import type { UpstreamConnections } from '../cluster/upstream-connections.js'
 import { AnonymousFallback } from './anonymous.js'
 import type { Authenticator } from './authenticator.js'
 import { BearerTokenAuthenticator, type TokenAuthenticator } from './bearer-token.js'
+import { WithoutBootstrapTokens } from './bootstrap-token.js'
 import { ClientCertificateFiles } from './client-certificate-files.js'
 import { IssuerFiles } from './issuer-files.js'
 import { RequestHeaderAuthenticator } from './request-header.js'
@@ -75,8 +76,9 @@ export function newAuthentication(
     authenticators.push(new X509Authenticator(certificates.clients, credentialID))
   }
 
-  const tokens = new LocalTokens(options, deps)
-  const known = new TokenUnion([tokens.authenticator, tokenReviews(options, deps)])
+  const reviews = tokenReviews(options, deps)
+  const tokens = new LocalTokens(options, deps, reviews)
+  const known = new TokenUnion([tokens.authenticator, reviews])
   authenticators.push(new BearerTokenAuthenticator(known), new WebSocketProtocolAuthenticator(known))
   const anonymous = new AnonymousFallback(new UnionAuthenticator(authenticators), tokens.issuers.anonymous)
   tokens.issuers.onAnonymous = (rule) => anonymous.replace(rule)
@@ -94,7 +96,12 @@ class LocalTokens {
   readonly issuers: IssuerFiles
   readonly reloadables: Reloadable[] = []
 
-  constructor(options: AuthenticationOptions, { log, now }: AuthenticationDependencies) {
+  /** @param reviews says whether the apiserver knows a token */
+  constructor(
+    options: AuthenticationOptions,
+    { log, now }: AuthenticationDependencies,
+    reviews: TokenAuthenticator,
+  ) {
     const all: TokenAuthenticator[] = []
     const { tokenAuthFile } = options
     if (tokenAuthFile !== undefined) {
@@ -111,7 +118,7 @@ class LocalTokens {
         reload: () => tokenFile.replace(read()),
       })
     }
-    this.issuers = new IssuerFiles(options, { log, now })
+    this.issuers = new IssuerFiles(options, { reviews, log, now })
     all.push(this.issuers.authenticator)
     for (const part of this.issuers.reloadables) this.#watch(part)
     this.authenticator = new TokenCache(new TokenUnion(all), {
@@ -136,7 +143,7 @@ class LocalTokens {
 }
 
 function tokenReviews(
-  { tokenWebhookCacheTTL }: AuthenticationOptions,
+  { tokenWebhookCacheTTL, bootstrapTokens }: AuthenticationOptions,
   { reviews, bare, log, now }: AuthenticationDependencies,
 ): TokenAuthenticator {
   const asking = new ReviewFallback(
@@ -145,10 +152,14 @@ function tokenReviews(
     now,
     (reason) => log.warn({ reason }, 'cannot create TokenReviews: asking with SelfSubjectReviews instead'),
   )
-  return new TokenCache(asking, {
+  const cached = new TokenCache(asking, {
     successTTL: tokenWebhookCacheTTL,
     failureTTL: tokenWebhookCacheTTL,
     maxEntries: TOKEN_CACHE_ENTRIES,
     now,
   })
+  if (bootstrapTokens) return cached
+  return new WithoutBootstrapTokens(cached, () =>
+    log.warn('a bootstrap token was refused: --enable-bootstrap-token-auth is not set'),
+  )
 }

@@ -25,6 +25,8 @@ export interface AuthenticationOptions {
   /** Whether the users of client certificates have the extra that names the certificate. */
   readonly clientCertificateCredentialID: boolean
   readonly requestHeader: RequestHeaderOptions
+  /** --enable-bootstrap-token-auth */
+  readonly bootstrapTokens: boolean
   readonly tokenAuthFile: string | undefined
   readonly serviceAccounts: ServiceAccountOptions
   readonly oidc: OIDCOptions | undefined
@@ -91,6 +93,13 @@ const OWN_FLAGS = [
     help: 'Name client certificates in the extra authentication.kubernetes.io/credential-id of their users, as kube-apiserver does since 1.32. It goes upstream as well. Turn it off in front of an older one whose own log is to be matched, or where the proxy must not impersonate that extra.',
   },
   {
+    name: 'enable-bootstrap-token-auth',
+    type: 'bool',
+    default: false,
+    group: GROUP,
+    help: 'Accept bootstrap tokens, which are Secrets of the type bootstrap.kubernetes.io/token in kube-system. TokenReview verifies them, so kube-apiserver must accept them as well.',
+  },
+  {
     name: 'token-auth-file',
     type: 'string',
     default: '',
@@ -129,6 +138,7 @@ export function readAuthenticationOptions(settings: Settings): AuthenticationOpt
     clientCACRLFiles: values.get('client-ca-crl-file'),
     clientCertificateCredentialID: values.get('client-certificate-credential-id'),
     requestHeader,
+    bootstrapTokens: values.get('enable-bootstrap-token-auth'),
     tokenAuthFile: values.text('token-auth-file'),
     serviceAccounts: readServiceAccountOptions(settings),
     oidc,

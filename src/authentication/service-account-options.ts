@@ -1,6 +1,7 @@
 import { noneEmpty } from '../cli/checks.js'
 import { FlagValues } from '../cli/flag-values.js'
 import type { Flag, Settings } from '../cli/flag.js'
+import { ConfigError } from '../errors.js'
 
 /** Which service account tokens are verified here. */
 export interface ServiceAccountOptions {
@@ -8,6 +9,8 @@ export interface ServiceAccountOptions {
   readonly keyFiles: readonly string[]
   readonly issuers: readonly string[]
   readonly audiences: readonly string[]
+  /** Whether TokenReview is asked as well, whether a token that is good here still counts. */
+  readonly lookup: boolean
 }
 
 const GROUP = 'Authentication'
@@ -36,7 +39,14 @@ export const SERVICE_ACCOUNT_FLAGS = [
     default: [],
     group: GROUP,
     validate: noneEmpty,
-    help: 'PEM file with RSA or ECDSA keys (public or private) or certificates to verify service account tokens with, instead of by TokenReview. May be given several times. Whether the account still exists is left to kube-apiserver, which gets the token.',
+    help: 'PEM file with RSA or ECDSA keys (public or private) or certificates to verify service account tokens with. May be given several times.',
+  },
+  {
+    name: 'service-account-lookup',
+    type: 'bool',
+    default: true,
+    group: GROUP,
+    help: 'Ask by TokenReview whether a service account token that --service-account-key-file verifies still counts: whether its account, pod and Secret exist. False takes what is signed for good, and asks nobody: then a request with a token that no longer counts is recorded with its user, and kube-apiserver, which gets the token, refuses it.',
   },
 ] as const satisfies readonly Flag[]
 
@@ -48,5 +58,11 @@ export function readServiceAccountOptions(settings: Settings): ServiceAccountOpt
   const audiences = values.get('api-audiences')
   values.needs('service-account-issuer', 'service-account-key-file')
   values.needs('api-audiences', 'service-account-key-file')
-  return { keyFiles, issuers, audiences: audiences.length > 0 ? audiences : issuers }
+  const lookup = values.get('service-account-lookup')
+  // Without keys all of them go by TokenReview, and kube-apiserver does as its own flag says.
+  if (!lookup && keyFiles.length === 0)
+    throw new ConfigError(
+      `${values.where('service-account-lookup')} is false, expected --service-account-key-file as well`,
+    )
+  return { keyFiles, issuers, audiences: audiences.length > 0 ? audiences : issuers, lookup }
 }

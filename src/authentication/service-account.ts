@@ -128,8 +128,8 @@ export class ServiceAccountVerifier implements IssuerVerifier {
 
 /**
  * Tokens that the TokenRequest API issues and that are bound to a time, an audience and mostly to a pod
- * (k8s.io/kubernetes/pkg/serviceaccount/claims.go). Whether the account and the pod still exist is not looked up: the
- * token goes upstream as it is, and there kube-apiserver looks.
+ * (k8s.io/kubernetes/pkg/serviceaccount/claims.go). Whether the account and the pod still exist is for
+ * ServiceAccountLookup to find out.
  */
 export const boundToken: TokenKind = (claims, now) => {
   checkTimes(claims, now, { expiry: LEEWAY, notBefore: LEEWAY })

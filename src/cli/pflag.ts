@@ -40,8 +40,8 @@ export function parseArguments(argv: readonly string[], flags: readonly Flag[]):
     }
     validateValue(flag, value, name)
     const before = settings.get(flag.name)?.value
-    const both = (flag.type === 'strings' || flag.type === 'stringArray') && before !== undefined
-    const all: FlagValue = both ? [...(before as string[]), ...(value as string[])] : value
+    const grows = Array.isArray(value) && before !== undefined
+    const all = grows ? ([...(before as unknown[]), ...(value as unknown[])] as FlagValue) : value
     settings.set(flag.name, { value: all, where: name })
     if (flag.deprecatedName !== undefined && name === `--${flag.deprecatedName}`) {
       warnings.push(`Flag ${name} has been deprecated, use --${flag.name} instead`)

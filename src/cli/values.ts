@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { NAMED_CERT_KEY, type NamedCertKey } from './named-cert-key.js'
 
 /** What each type of flag holds. Durations are milliseconds. */
 export interface FlagTypes {
@@ -10,8 +11,10 @@ export interface FlagTypes {
   /** A whole number, or as many as there are of something. */
   count: number | 'auto'
   float32: number
+  float64: number
   duration: number
   ip: string
+  namedCertKey: readonly NamedCertKey[]
 }
 
 export type FlagType = keyof FlagTypes
@@ -96,13 +99,8 @@ export const VALUE_TYPES: { readonly [T in FlagType]: ValueType<FlagTypes[T]> } 
       value === 'auto' || Number.isSafeInteger(value) ? (value as number | 'auto') : undefined,
     formatDefault: String,
   },
-  float32: {
-    label: 'float32',
-    expected: 'a number',
-    parse: (text) => (/^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(text) ? finite(Number(text)) : undefined),
-    fromYaml: (value) => (typeof value === 'number' ? finite(value) : undefined),
-    formatDefault: (value) => (value === 0 ? undefined : String(value)),
-  },
+  float32: floatingPoint('float32', 3.4028234663852886e38),
+  float64: floatingPoint('float', Number.MAX_VALUE),
   duration: {
     label: 'duration',
     expected: 'a duration such as 30s or 1m30s',
@@ -117,6 +115,7 @@ export const VALUE_TYPES: { readonly [T in FlagType]: ValueType<FlagTypes[T]> } 
     fromYaml: (value) => (typeof value === 'string' ? parseIP(value) : undefined),
     formatDefault: (value) => (value === '' ? undefined : value),
   },
+  namedCertKey: NAMED_CERT_KEY,
 }
 
 /**
@@ -191,6 +190,14 @@ function parseIP(text: string): string | undefined {
   return isIP(trimmed) !== 0 && !trimmed.includes('%') ? trimmed : undefined
 }
 
-function finite(value: number): number | undefined {
-  return Number.isFinite(value) && Math.abs(value) <= 3.4028234663852886e38 ? value : undefined
+/** strconv.ParseFloat, but for the forms that nobody writes: hexadecimal, infinite, not a number. */
+function floatingPoint(label: string, largest: number): ValueType<number> {
+  const within = (value: number) => (Math.abs(value) <= largest ? value : undefined)
+  return {
+    label,
+    expected: 'a number',
+    parse: (text) => (/^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(text) ? within(Number(text)) : undefined),
+    fromYaml: (value) => (typeof value === 'number' ? within(value) : undefined),
+    formatDefault: (value) => (value === 0 ? undefined : String(value)),
+  }
 }

@@ -136,7 +136,7 @@ export class Configuration implements Part {
   #shownCertificates(): ShownCertificate[] {
     const frontProxy = this.upstream.frontProxyCertificate
     return [
-      { name: 'tls-cert-file', certificate: this.tls.certificate },
+      ...this.tls.certificates,
       ...(frontProxy === undefined ? [] : [{ name: 'proxy-client-cert-file', certificate: frontProxy }]),
     ]
   }

@@ -4,15 +4,18 @@ import { deadline, delay } from '../timers.js'
 import type { ShutdownOptions } from './shutdown-options.js'
 import type { Part } from './part.js'
 
+/** How long the end may take, in milliseconds. */
+type ShutdownTimes = Pick<ShutdownOptions, 'delayDuration' | 'timeout'>
+
 /** Takes the parts of a proxy from their start to their end. */
 export class LifeCycle {
   readonly #parts: readonly Part[]
-  readonly #shutdown: ShutdownOptions
+  readonly #shutdown: ShutdownTimes
   readonly #drainShare: number
   readonly #log: Logger
 
   /** @param drainShare how much of the timeout requests may take: the rest is for events, however long requests take */
-  constructor(parts: readonly Part[], shutdown: ShutdownOptions, drainShare: number, log: Logger) {
+  constructor(parts: readonly Part[], shutdown: ShutdownTimes, drainShare: number, log: Logger) {
     this.#parts = parts
     this.#shutdown = shutdown
     this.#drainShare = drainShare

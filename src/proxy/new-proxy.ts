@@ -8,9 +8,7 @@ import { Configuration } from './configuration.js'
 import { Delivery } from './delivery.js'
 import { Proxy, type Opened, type ProxyEnvironment } from './proxy.js'
 import { RequestPath } from './request-path.js'
-
-/** How much of --shutdown-timeout requests may take. */
-const DRAIN_SHARE = 0.75
+import { DRAIN_SHARE } from './shutdown-options.js'
 
 /**
  * The proxy that the options describe, in this process alone, ready to start.

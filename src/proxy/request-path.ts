@@ -10,6 +10,7 @@ import { InFlight } from '../server/in-flight.js'
 import { Listener } from '../server/listener.js'
 import type { Configuration } from './configuration.js'
 import type { Part } from './part.js'
+import type { ShutdownOptions } from './shutdown-options.js'
 
 export interface RequestPathDependencies {
   readonly configuration: Configuration
@@ -37,6 +38,7 @@ export interface Front extends Part {
 export class RequestPath implements Front {
   readonly #inFlight = new InFlight()
   readonly #listener: Listener
+  readonly #shutdown: ShutdownOptions
 
   constructor(options: RequestPathOptions, dependencies: RequestPathDependencies) {
     const { configuration, intake, metrics, log, socket } = dependencies
@@ -56,9 +58,11 @@ export class RequestPath implements Front {
       observeLevel: (level) => metrics.observeLevel(level),
       observeRejected: () => metrics.observeRejected(),
     })
-    const { bindAddress, port, minVersion, ciphers } = options.serving
+    const { serving } = options
+    this.#shutdown = options.shutdown
     this.#listener = new Listener(
-      { bindAddress, minVersion, ciphers, fd: socket.fd, port: socket.port ?? port, ...tls.material },
+      { ...serving, fd: socket.fd, port: socket.port ?? serving.port },
+      tls.material,
       handler.handle,
     )
     tls.onChange((material) => this.#listener.setMaterial(material))
@@ -80,10 +84,16 @@ export class RequestPath implements Front {
     return this.#listener.port
   }
 
-  /** Ends what is long-running and finishes the rest. */
+  /**
+   * Ends what is long-running and finishes the rest. Meanwhile nobody can connect any more, or whoever comes is told to
+   * come again later (k8s.io/apiserver/pkg/server/genericapiserver.go RunWithContext).
+   */
   async drain(deadline: AbortSignal): Promise<void> {
-    this.#listener.stopAccepting()
-    await this.#inFlight.drain(deadline)
+    const { sendRetryAfter, watchTerminationGracePeriod } = this.#shutdown
+    if (sendRetryAfter) this.#inFlight.turningAway = true
+    else this.#listener.stopAccepting()
+    await this.#inFlight.drain(deadline, watchTerminationGracePeriod)
+    if (sendRetryAfter) this.#listener.stopAccepting()
     await this.#listener.closeIdle(deadline)
     await this.#inFlight.drain(deadline)
     await this.#listener.close()

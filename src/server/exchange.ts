@@ -56,6 +56,10 @@ export class Exchange implements Stoppable {
     return this.longRunning || this.switched
   }
 
+  get watch(): boolean {
+    return this.info.verb === 'watch'
+  }
+
   get socket(): TLSSocket {
     return this.req.socket as TLSSocket
   }

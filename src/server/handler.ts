@@ -28,6 +28,7 @@ import { answer } from './answer.js'
 import type { Exchange } from './exchange.js'
 import type { InFlight } from './in-flight.js'
 import { statusFor } from './refusal.js'
+import { isExemptFromRetryAfter, sendRetryAfter } from './retry-after.js'
 import { ResponseAudit } from './response-audit.js'
 import * as status from './status-error.js'
 import { understand } from './understand.js'
@@ -70,6 +71,10 @@ export class RequestHandler {
     const { inFlight } = this.#deps
     res.on('error', ignoreLateError)
     const exchange = understand(req, res, upgrade, this.#deps.identityHeaders, this.#deps.recorder.now())
+    if (inFlight.turningAway && exchange.refusal === undefined && !isExemptFromRetryAfter(exchange)) {
+      sendRetryAfter(exchange)
+      return
+    }
     inFlight.add(exchange)
     void this.#run(exchange)
   }

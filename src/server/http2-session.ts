@@ -4,15 +4,18 @@ import {
   type IncomingHttpHeaders,
   type ServerHttp2Session,
   type ServerHttp2Stream,
+  type ServerSessionOptions,
 } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 import { TokenBucket } from '../token-bucket.js'
 import type { ServeRequest } from '../request/inbound.js'
 import { Http2Request, Http2Response } from './http2-stream.js'
 
-/** k8s.io/apiserver/pkg/server/secure_serving.go Serve: its streams, and 256 KiB for the upload of each. */
-const MAX_CONCURRENT_STREAMS = 250
+/** k8s.io/apiserver/pkg/server/secure_serving.go Serve: its streams unless a flag says how many, and bytes for the upload of each. */
+const MAX_CONCURRENT_STREAMS = 100
 const UPLOAD_BUFFER = 256 * 1024
+/** Bytes: RFC 9113 section 6.9.1. */
+const MAX_WINDOW = 2 ** 31 - 1
 /** What all headers of a request may have: bytes, and fields of no bytes but the 32 that each is reckoned to have more. */
 const MAX_HEADER_LIST_SIZE = 1 << 20
 const MAX_HEADER_LIST_PAIRS = MAX_HEADER_LIST_SIZE / 32
@@ -20,29 +23,30 @@ const MAX_HEADER_LIST_PAIRS = MAX_HEADER_LIST_SIZE / 32
 const MAX_SEND_HEADER_BLOCK = 256 * 1024
 /**
  * MB that a session may hold of what its client does not read, beyond which it is refused more streams: two writes of 64
- * KiB for each stream, and their headers.
+ * KiB for each stream, and their headers. So many at least, and so many for each stream.
  */
-const MAX_SESSION_MEMORY = 64
+const MIN_SESSION_MEMORY = 64
+const STREAM_MEMORY = 0.256
 
 /** Milliseconds between two pings, which keep what stands between from forgetting the connection. */
 const PING_INTERVAL = 30_000
 /** Go's IdleTimeout of 90 s (k8s.io/apiserver leaves http2's at http.Server's), counted in pings. */
 const IDLE_PINGS = 3
 
-/** How many streams a client may reset at once, and how many in a second; a session that does more is ended. */
-const RESET_BURST = 3 * MAX_CONCURRENT_STREAMS
+/**
+ * How many streams a client may reset at once: so many at least, and so many for each stream that it may have. And how
+ * many in a second. A session that does more is ended.
+ */
+const MIN_RESET_BURST = 750
+const RESET_BURST = 3
 const RESETS_PER_SECOND = 30
 
-const SESSION_OPTIONS = {
-  settings: {
-    maxConcurrentStreams: MAX_CONCURRENT_STREAMS,
-    initialWindowSize: UPLOAD_BUFFER,
-    maxFrameSize: UPLOAD_BUFFER,
-    maxHeaderListSize: MAX_HEADER_LIST_SIZE,
-  },
-  maxHeaderListPairs: MAX_HEADER_LIST_PAIRS,
-  maxSendHeaderBlockLength: MAX_SEND_HEADER_BLOCK,
-  maxSessionMemory: MAX_SESSION_MEMORY,
+/** What the flags say of HTTP/2. */
+export interface Http2Options {
+  /** Streams that a client may have at once over one connection; 0: as many as kube-apiserver allows. */
+  readonly maxStreams: number
+  /** The fraction of requests with whose response their connection ends. */
+  readonly goawayChance: number
 }
 
 /** The HTTP/2 side of the secure port: sessions over connections that TLS has made. */
@@ -50,14 +54,17 @@ export class Http2Sessions {
   readonly #sessions = new Set<Session>()
 
   readonly #serveRequest: ServeRequest
+  readonly #options: Http2Options
 
-  constructor(serveRequest: ServeRequest) {
+  constructor(serveRequest: ServeRequest, { maxStreams, goawayChance }: Http2Options) {
     this.#serveRequest = serveRequest
+    this.#options = { maxStreams: maxStreams || MAX_CONCURRENT_STREAMS, goawayChance }
   }
 
   /** Speaks HTTP/2 over a connection whose client chose it by ALPN. */
   serve(socket: TLSSocket): void {
-    const session = new Session(socket, this.#serveRequest, () => this.#sessions.delete(session))
+    const onClose = () => this.#sessions.delete(session)
+    const session = new Session(socket, this.#serveRequest, this.#options, onClose)
     this.#sessions.add(session)
   }
 
@@ -74,17 +81,22 @@ export class Http2Sessions {
 class Session {
   readonly #session: ServerHttp2Session
   readonly #ticks: NodeJS.Timeout
-  readonly #resets = new TokenBucket(RESETS_PER_SECOND, RESET_BURST, performance.now())
+  readonly #resets: TokenBucket
   #open = 0
   #idleTicks = 0
 
   readonly #socket: TLSSocket
   readonly #serveRequest: ServeRequest
+  readonly #options: Http2Options
 
-  constructor(socket: TLSSocket, serveRequest: ServeRequest, onClose: () => void) {
+  constructor(socket: TLSSocket, serveRequest: ServeRequest, options: Http2Options, onClose: () => void) {
     this.#socket = socket
     this.#serveRequest = serveRequest
-    this.#session = performServerHandshake(socket, SESSION_OPTIONS)
+    this.#options = options
+    const { maxStreams } = options
+    const burst = Math.max(MIN_RESET_BURST, RESET_BURST * maxStreams)
+    this.#resets = new TokenBucket(RESETS_PER_SECOND, burst, performance.now())
+    this.#session = performServerHandshake(socket, sessionOptions(maxStreams))
     this.#session.on('stream', this.#onStream)
     // What the client breaks ends its session; the streams hear of it from 'close'.
     this.#session.on('error', ignore)
@@ -93,12 +105,12 @@ class Session {
       onClose()
     })
     // Room for all streams together, so that none waits for another's upload. k8s.io/apiserver: MaxUploadBufferPerConnection.
-    this.#session.setLocalWindowSize(UPLOAD_BUFFER * MAX_CONCURRENT_STREAMS)
+    this.#session.setLocalWindowSize(Math.min(UPLOAD_BUFFER * maxStreams, MAX_WINDOW))
     this.#ticks = setInterval(this.#onTick, PING_INTERVAL)
     this.#ticks.unref()
   }
 
-  close(): void {
+  readonly close = (): void => {
     if (!this.#session.closed) this.#session.close()
   }
 
@@ -109,7 +121,7 @@ class Session {
     rawHeaders: string[],
   ): void => {
     stream.on('error', ignore)
-    const response = new Http2Response(stream, headers[':method'] as string)
+    const response = new Http2Response(stream, headers[':method'] as string, this.close)
     // The client may have taken back the request before it was seen.
     if (response.destroyed) {
       if (stream.aborted) this.#onReset()
@@ -122,10 +134,20 @@ class Session {
       if (stream.aborted && !response.cut) this.#onReset()
     })
     if (headers.expect?.toLowerCase() === '100-continue') stream.additionalHeaders({ ':status': 100 })
+    if (this.#isLast()) response.shouldKeepAlive = false
     const request = new Http2Request(stream, headers, rawHeaders, this.#socket)
     this.#serveRequest(request, response)
     // Nobody reads a body that is not there, and a stream closes when both of its ends were read.
     if (request.endAfterHeaders) stream.resume()
+  }
+
+  /**
+   * Whether the connection is to end with this request, so that its client connects again, perhaps to another server
+   * (k8s.io/apiserver/pkg/server/filters/goaway.go WithProbabilisticGoaway).
+   */
+  #isLast(): boolean {
+    const { goawayChance } = this.#options
+    return goawayChance > 0 && Math.random() < goawayChance
   }
 
   #onReset(): void {
@@ -142,6 +164,20 @@ class Session {
     }
     // Whether it is answered is for TCP to find out: a client that is merely stopped may come back.
     this.#session.ping(ignore)
+  }
+}
+
+function sessionOptions(maxStreams: number): ServerSessionOptions {
+  return {
+    settings: {
+      maxConcurrentStreams: maxStreams,
+      initialWindowSize: UPLOAD_BUFFER,
+      maxFrameSize: UPLOAD_BUFFER,
+      maxHeaderListSize: MAX_HEADER_LIST_SIZE,
+    },
+    maxHeaderListPairs: MAX_HEADER_LIST_PAIRS,
+    maxSendHeaderBlockLength: MAX_SEND_HEADER_BLOCK,
+    maxSessionMemory: Math.max(MIN_SESSION_MEMORY, Math.ceil(maxStreams * STREAM_MEMORY)),
   }
 }
 

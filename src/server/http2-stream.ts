@@ -70,7 +70,7 @@ function oneCookie(raw: readonly string[], cookie: string | undefined): readonly
 /** Sends the response over its stream of HTTP/2. Nothing done here touches other streams of the session. */
 export class Http2Response implements InboundResponse {
   sendDate = true
-  /** Means nothing here: a session that is to end says so with GOAWAY. */
+  /** False: with the head goes a GOAWAY, as Go's HTTP/2 does it for `Connection: close`. Other streams go on. */
   shouldKeepAlive = true
   /** True where this end reset the stream. */
   cut = false
@@ -81,10 +81,12 @@ export class Http2Response implements InboundResponse {
 
   readonly #stream: ServerHttp2Stream
   readonly #method: string
+  readonly #endSession: () => void
 
-  constructor(stream: ServerHttp2Stream, method: string) {
+  constructor(stream: ServerHttp2Stream, method: string, endSession: () => void) {
     this.#stream = stream
     this.#method = method
+    this.#endSession = endSession
   }
 
   get headersSent(): boolean {
@@ -169,6 +171,7 @@ export class Http2Response implements InboundResponse {
       if ((err as NodeJS.ErrnoException).code !== 'ERR_HTTP2_HEADER_SINGLE_VALUE') throw err
       stream.respond(joined(head), options)
     }
+    if (!this.shouldKeepAlive) this.#endSession()
   }
 }
 

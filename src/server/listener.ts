@@ -1,24 +1,29 @@
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
-import { constants } from 'node:crypto'
-import { connect, Server as NetServer, type AddressInfo, type Socket } from 'node:net'
-import type { SecureContextOptions, SecureVersion, TLSSocket } from 'node:tls'
+import { connect, Server as NetServer, type AddressInfo, type ListenOptions, type Socket } from 'node:net'
+import {
+  createServer as createTLSServer,
+  type Server as TLSServer,
+  type TlsOptions,
+  type TLSSocket,
+} from 'node:tls'
 import type { ServeRequest } from '../request/inbound.js'
-import { Http2Sessions } from './http2-session.js'
+import { Http2Sessions, type Http2Options } from './http2-session.js'
 import type { ServingMaterial } from './serving-tls.js'
 import { statusBody, badRequest } from './status-error.js'
+import { TLSContexts, type TLSOptions } from './tls-contexts.js'
 import { UpgradeResponse } from './upgrade.js'
 
-export interface ListenerOptions extends ServingMaterial {
+export interface ListenerOptions extends TLSOptions {
   readonly bindAddress: string
   /** A descriptor that listens already; then bindAddress and port say nothing. */
   readonly fd?: number | undefined
   /** 0 takes a free port. */
   readonly port: number
-  readonly minVersion?: SecureVersion | undefined
-  /** OpenSSL's names, separated by colons. */
-  readonly ciphers?: string | undefined
+  readonly http2: Http2Options
+  /** Whether others may listen there as well (SO_REUSEPORT). */
+  readonly permitPortSharing: boolean
 }
 
 /** Go's net/http DefaultMaxHeaderBytes, which kube-apiserver keeps. */
@@ -53,18 +58,29 @@ export class Listener {
   /** Connections that are told that they brought no HTTP. */
   readonly #refused = new WeakSet<Socket>()
 
+  /** Make TLS for clients who came to an address that has a certificate of its own. */
+  readonly #byAddress = new Map<string, TLSServer>()
+  #contexts: TLSContexts
+
   readonly #options: ListenerOptions
 
-  constructor(options: ListenerOptions, serveRequest: ServeRequest) {
+  constructor(options: ListenerOptions, material: ServingMaterial, serveRequest: ServeRequest) {
     this.#options = options
-    this.#http2 = new Http2Sessions(serveRequest)
+    this.#http2 = new Http2Sessions(serveRequest, options.http2)
+    this.#contexts = new TLSContexts(material, options)
+    const tls: TlsOptions = {
+      requestCert: material.clientCA !== undefined,
+      // Whether a certificate is good is for the authenticators to say, with a Status.
+      rejectUnauthorized: false,
+      ALPNProtocols: ['h2', 'http/1.1'],
+      ...(material.named.length > 0 && {
+        SNICallback: (name, use) => use(null, this.#contexts.forServerName(name)),
+      }),
+    }
     this.#server = createServer(
       {
-        ...secureContext(options),
-        requestCert: options.clientCA !== undefined,
-        // Whether a certificate is good is for the authenticators to say, with a Status.
-        rejectUnauthorized: false,
-        ALPNProtocols: ['h2', 'http/1.1'],
+        ...this.#contexts.fallback,
+        ...tls,
         maxHeaderSize: MAX_HEADER_BYTES,
         // A request may take as long as it likes: uploads, watches. Only its head must come in time.
         requestTimeout: 0,
@@ -82,6 +98,9 @@ export class Listener {
       },
     )
     this.#server.maxHeadersCount = 0
+    for (const [address, context] of this.#contexts.byAddress)
+      this.#byAddress.set(address, createTLSServer({ ...context, ...tls }))
+    if (this.#byAddress.size > 0) this.#chooseByAddress()
     this.#server.on('connection', (socket: Socket) => this.#track(socket))
     this.#server.on('clientError', (err: NodeJS.ErrnoException, socket: Socket) => {
       const answer = this.#answers.get(socket)
@@ -100,14 +119,24 @@ export class Listener {
 
   /** Takes this TLS material for new connections; those that are open keep theirs. */
   setMaterial(material: ServingMaterial): void {
-    this.#server.setSecureContext(secureContext({ ...this.#options, ...material }))
+    this.#contexts = new TLSContexts(material, this.#options)
+    this.#server.setSecureContext(this.#contexts.fallback)
+    for (const [address, context] of this.#contexts.byAddress)
+      this.#byAddress.get(address)?.setSecureContext(context)
   }
 
   /** Rejects where the address cannot be bound. */
   async listen(): Promise<void> {
-    const { fd, bindAddress, port } = this.#options
+    const { fd, bindAddress, port, permitPortSharing } = this.#options
     // Of a descriptor each worker process has its own; an address is opened by the primary, once for all.
-    if (fd === undefined) this.#server.listen({ host: bindAddress, port, backlog: BACKLOG })
+    // (With reusePort each worker process opens it for itself.) Node's types of version 20 leave reusePort out.
+    const address: ListenOptions & { reusePort: boolean } = {
+      host: bindAddress,
+      port,
+      backlog: BACKLOG,
+      reusePort: permitPortSharing,
+    }
+    if (fd === undefined) this.#server.listen(address)
     else this.#server.listen({ fd, exclusive: true }, BACKLOG)
     await once(this.#server, 'listening')
   }
@@ -184,6 +213,23 @@ export class Listener {
     })
   }
 
+  /** Puts a choice before TLS: whose certificate a client is shown who names no server. */
+  #chooseByAddress(): void {
+    const server = this.#server
+    const byAddress = this.#byAddress
+    const makeTLS = server.listeners('connection') as ((socket: Socket) => void)[]
+    server.removeAllListeners('connection')
+    server.on('connection', (socket: Socket) => {
+      const other = byAddress.get(socket.localAddress?.replace(/^::ffff:(?=.*\.)/, '') ?? '')
+      if (other !== undefined) other.emit('connection', socket)
+      else for (const make of makeTLS) make.call(server, socket)
+    })
+    for (const other of byAddress.values()) {
+      other.on('secureConnection', (socket) => server.emit('secureConnection', socket))
+      other.on('tlsClientError', (err, socket) => server.emit('tlsClientError', err, socket))
+    }
+  }
+
   /** Answers what is no request, and closes the connection when the client has had time to read that. */
   #refuse(err: NodeJS.ErrnoException, socket: Socket): void {
     if (!socket.writable) {
@@ -199,20 +245,6 @@ export class Listener {
   #track(socket: Socket): void {
     this.#sockets.add(socket)
     socket.on('close', () => this.#sockets.delete(socket))
-  }
-}
-
-/** Of TLS, what can change while the port is open, and what goes with it. */
-function secureContext({ cert, key, clientCA, minVersion, ciphers }: ListenerOptions): SecureContextOptions {
-  return {
-    cert,
-    key,
-    ...(clientCA === undefined ? {} : { ca: clientCA }),
-    minVersion: minVersion ?? 'TLSv1.2',
-    ...(ciphers === undefined ? {} : { ciphers }),
-    // A resumed session would carry a certificate that was verified long ago, and a renegotiated one another certificate
-    // than the one that was. crypto/tls does not renegotiate either.
-    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
   }
 }
 

@@ -7,13 +7,11 @@ import type { RequestPathOptions } from '../proxy/options.js'
 import { Configuration } from '../proxy/configuration.js'
 import { LifeCycle } from '../proxy/life-cycle.js'
 import { RequestPath } from '../proxy/request-path.js'
+import { DRAIN_SHARE } from '../proxy/shutdown-options.js'
 import { RateLimitedLog } from '../rate-limited-log.js'
 import type { MetricsReport, Start } from './messages.js'
 import { REMOTE_PLUGIN, RemoteIntake } from './remote-intake.js'
 import { newWire } from './wire.js'
-
-/** How much of --shutdown-timeout requests may take. */
-const DRAIN_SHARE = 0.75
 
 /** A worker: a path of requests, whose events go to the primary, which has all the rest. */
 export class Worker {

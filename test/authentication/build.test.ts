@@ -51,6 +51,7 @@ await t.test('files that are read again', async (t) => {
     `--token-auth-file=${file('tokens.csv', 'one,alice,1\n')}`,
     `--service-account-key-file=${file('sa.pem', first.publicPEM)}`,
     '--service-account-issuer=https://kubernetes.default.svc',
+    '--service-account-lookup=false',
     `--authentication-config=${file('authn.yaml', anonymous('{enabled: true}'))}`,
     `--client-ca-file=${file('ca.pem', pki.ca('a').cert)}`,
   ])

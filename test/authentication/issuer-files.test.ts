@@ -29,15 +29,18 @@ function write(jwt: readonly object[]): void {
   writeFileSync(file, JSON.stringify({ ...head, jwt }))
 }
 
+/** Knows no token. */
+const nobody = { authenticateToken: () => Promise.resolve(undefined) }
+
 function load(t: { teardown(f: () => unknown): void }, jwt: readonly object[]) {
   write(jwt)
   const { log, lines } = memoryLog()
   const options = {
     configFile: file,
     anonymousAuth: undefined,
-    serviceAccounts: { keyFiles: [], issuers: [], audiences: [] },
+    serviceAccounts: { keyFiles: [], issuers: [], audiences: [], lookup: false },
   } as unknown as AuthenticationOptions
-  const files = new IssuerFiles(options, { log, now: Date.now })
+  const files = new IssuerFiles(options, { reviews: nobody, log, now: Date.now })
   t.teardown(() => files.close())
   return {
     lines,

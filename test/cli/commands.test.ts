@@ -64,10 +64,13 @@ void t.test('without flags that are not needed: kube-apiserver’s defaults', (t
     serving: {
       certFile: serving.certFile,
       keyFile: serving.keyFile,
+      sniCertKeys: [],
       bindAddress: '0.0.0.0',
       port: 6443,
       minVersion: 'TLSv1.2',
       ciphers: undefined,
+      http2: { maxStreams: 0, goawayChance: 0 },
+      permitPortSharing: false,
     },
     upstream: { kubeconfig: 'k', proxyClientCert: undefined },
     authentication: {
@@ -85,8 +88,9 @@ void t.test('without flags that are not needed: kube-apiserver’s defaults', (t
           extraPrefix: ['x-remote-extra-'],
         },
       },
+      bootstrapTokens: false,
       tokenAuthFile: undefined,
-      serviceAccounts: { keyFiles: [], issuers: [], audiences: [] },
+      serviceAccounts: { keyFiles: [], issuers: [], audiences: [], lookup: true },
       oidc: undefined,
       configFile: undefined,
       kubeconfig: undefined,
@@ -98,7 +102,12 @@ void t.test('without flags that are not needed: kube-apiserver’s defaults', (t
     auditLog: undefined,
     auditWebhook: undefined,
     sinks: undefined,
-    shutdown: { delayDuration: 0, timeout: 60_000 },
+    shutdown: {
+      delayDuration: 0,
+      timeout: 60_000,
+      sendRetryAfter: false,
+      watchTerminationGracePeriod: 0,
+    },
     workers: 1,
     status: { healthz: undefined, metrics: undefined, readyAuditGracePeriod: 300_000 },
     log: { level: 'info', format: 'json' },
@@ -114,9 +123,9 @@ void t.test('backends that are turned on have kube-apiserver’s defaults', (t) 
   t.same(auditLog, {
     where: '--audit-log-path',
     path: 'l',
-    maxage: 0,
-    maxbackup: 0,
-    maxsize: 0,
+    maxage: 366,
+    maxbackup: 100,
+    maxsize: 100,
     compress: false,
     format: 'json',
     delivery: {
@@ -191,9 +200,21 @@ void t.test('every flag arrives where it belongs', (t) => {
       '--readyz-audit-grace-period=20ms',
     ],
     ...['--log-level=debug', '--log-format=text'],
+    ...[`--tls-sni-cert-key=${front.certFile},${front.keyFile}:a,b`, '--goaway-chance=0.01'],
+    ...['--shutdown-send-retry-after', '--shutdown-watch-termination-grace-period=12ms'],
+    ...[`--tls-sni-cert-key=${ca.certFile},${ca.keyFile}`, '--http2-max-streams-per-connection=21'],
   ])
   t.match(given, {
-    serving: { bindAddress: '127.0.0.1', port: 0, minVersion: 'TLSv1.3' },
+    serving: {
+      bindAddress: '127.0.0.1',
+      port: 0,
+      minVersion: 'TLSv1.3',
+      sniCertKeys: [
+        { certFile: front.certFile, keyFile: front.keyFile, names: ['a', 'b'] },
+        { certFile: ca.certFile, keyFile: ca.keyFile, names: [] },
+      ],
+      http2: { maxStreams: 21, goawayChance: 0.01 },
+    },
     upstream: { proxyClientCert: { certFile: front.certFile, keyFile: front.keyFile } },
     authentication: {
       clientCAFile: ca.certFile,
@@ -233,7 +254,7 @@ void t.test('every flag arrives where it belongs', (t) => {
     },
     sinks: { directory: 'd', fromCluster: true, webhook: { version: 'audit.k8s.io/v1alpha1' } },
     capture: { redact: false, maxBodySize: 14, maxCaptureMemory: 15 },
-    shutdown: { delayDuration: 16, timeout: 17 },
+    shutdown: { delayDuration: 16, timeout: 17, sendRetryAfter: true, watchTerminationGracePeriod: 12 },
     status: {
       healthz: { host: '::1', port: 18 },
       readyAuditGracePeriod: 20,

@@ -81,6 +81,12 @@ const cases: Record<FlagType, [string, unknown][]> = {
     ['x', undefined],
     ['', undefined],
   ],
+  float64: [
+    ['0.001', 0.001],
+    ['1e39', 1e39],
+    ['1e309', undefined],
+    ['', undefined],
+  ],
   stringArray: [
     ['a,b', ['a,b']],
     ['', ['']],
@@ -97,6 +103,19 @@ const cases: Record<FlagType, [string, unknown][]> = {
     ['"a"b', undefined],
     ['"a', undefined],
     ['a"b', undefined],
+  ],
+  namedCertKey: [
+    ['a.crt,a.key', [{ certFile: 'a.crt', keyFile: 'a.key', names: [] }]],
+    [
+      ' a.crt , a.key : *.foo.com, ::1',
+      [{ certFile: 'a.crt', keyFile: 'a.key', names: ['*.foo.com', '::1'] }],
+    ],
+    ['a.crt', undefined],
+    ['a.crt,', undefined],
+    ['a.crt,a.key,b', undefined],
+    ['a.crt,a.key:', undefined],
+    ['a.crt,a.key:foo,,bar', undefined],
+    ['', undefined],
   ],
   ip: [
     ['0.0.0.0', '0.0.0.0'],

@@ -20,6 +20,7 @@ t.setTimeout(600_000)
 const POLICY = 'apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n'
 const TOKENS = 'bobtoken,bob,uid-bob,"viewers,qa"'
 const PATH = '/api/v1/namespaces/default/pods'
+const BOOTSTRAP = '--enable-bootstrap-token-auth'
 const EXTRAS = [
   'authentication.kubernetes.io/credential-id',
   'scopes',
@@ -53,7 +54,12 @@ for (const apiserver of apiservers()) {
       '--oidc-groups-claim=groups',
       '--oidc-groups-prefix=idp:',
     ]
-    const cluster = await TestCluster.start({ apiserver, auditPolicy: POLICY, tokens: [TOKENS], flags: oidc })
+    const cluster = await TestCluster.start({
+      apiserver,
+      auditPolicy: POLICY,
+      tokens: [TOKENS],
+      flags: [...oidc, BOOTSTRAP],
+    })
     t.teardown(() => cluster.stop())
     await grant(cluster)
 
@@ -67,6 +73,7 @@ for (const apiserver of apiservers()) {
       'token file': { token: 'bobtoken' },
       'bound token of a pod': { token: accounts.bound },
       'legacy token': { token: accounts.legacy },
+      'bootstrap token': { token: await bootstrapToken(cluster) },
       'OpenID Connect': { token: await issuer.token() },
       'trusted proxy': {
         certificate: outer,
@@ -87,6 +94,7 @@ for (const apiserver of apiservers()) {
         headers: { 'impersonate-user': 'root' },
       },
       'bad token': { token: 'nosuchtoken' },
+      'bad token: signed, but of an account that is gone': { token: accounts.gone },
     }
     await oidcIsUp(cluster, credentials['OpenID Connect']?.token as string)
 
@@ -104,6 +112,7 @@ for (const apiserver of apiservers()) {
           const flags = [
             `--requestheader-client-ca-file=${outerCA.certFile}`,
             '--requestheader-allowed-names=outer',
+            BOOTSTRAP,
             ...(tokens === 'verified here' ? local : []),
           ]
           const proxy = await startProxy(t, cluster, {
@@ -122,7 +131,7 @@ for (const apiserver of apiservers()) {
               t.equal(ours.impersonatedUser, undefined, name)
               continue
             }
-            if (name === 'bad token') {
+            if (name.startsWith('bad token')) {
               t.equal(status, 401, name)
               t.strictSame(ours.user, {}, name)
               continue
@@ -205,8 +214,10 @@ async function startProxy(
   return proxy
 }
 
-/** A token of the TokenRequest API that is bound to a pod, and one that lives in a Secret. */
-async function serviceAccountTokens(cluster: TestCluster): Promise<{ bound: string; legacy: string }> {
+/** A token of the TokenRequest API that is bound to a pod, one that lives in a Secret, and one like that of an account that was deleted. */
+async function serviceAccountTokens(
+  cluster: TestCluster,
+): Promise<{ bound: string; legacy: string; gone: string }> {
   const base = '/api/v1/namespaces/default'
   const account = (await cluster.create(`${base}/serviceaccounts`, {
     apiVersion: 'v1',
@@ -252,7 +263,28 @@ async function serviceAccountTokens(cluster: TestCluster): Promise<{ bound: stri
     },
     stringData: { token: legacy },
   })
-  return { bound: issued.status.token, legacy }
+  const gone = await signToken(
+    key,
+    legacyClaims({ 'kubernetes.io/serviceaccount/service-account.uid': randomUUID() }),
+    { kid: undefined },
+  )
+  return { bound: issued.status.token, legacy, gone }
+}
+
+async function bootstrapToken(cluster: TestCluster): Promise<string> {
+  await cluster.create('/api/v1/namespaces/kube-system/secrets', {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    type: 'bootstrap.kubernetes.io/token',
+    metadata: { name: 'bootstrap-token-abcdef' },
+    stringData: {
+      'token-id': 'abcdef',
+      'token-secret': '0123456789abcdef',
+      'usage-bootstrap-authentication': 'true',
+      'auth-extra-groups': 'system:bootstrappers:kubeadm:default-node-token',
+    },
+  })
+  return 'abcdef.0123456789abcdef'
 }
 
 /** kube-apiserver asks the provider for its keys some seconds after it has started. */

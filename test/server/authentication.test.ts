@@ -64,6 +64,7 @@ await t.test('tokens that are verified here', async (t) => {
       `--token-auth-file=${s.file('tokens.csv', 'static,bob,uid-bob,"dev,qa"\n')}`,
       `--service-account-key-file=${s.file('sa.pem', rsa.publicPEM)}`,
       '--service-account-issuer=https://kubernetes.default.svc',
+      '--service-account-lookup=false',
       '--api-audiences=https://kubernetes.default.svc',
       `--oidc-issuer-url=${issuer.url}`,
       '--oidc-client-id=kubernetes',
@@ -506,6 +507,107 @@ await t.test('--authentication-config', async (t) => {
   await t.rejects(ProxyProcess.start([...twice, '--anonymous-auth=true']), /expected no --anonymous-auth/)
 })
 
+await t.test(
+  '--service-account-lookup: the apiserver is asked whether a token that is good here still counts',
+  async (t) => {
+    const key = newSigningKey()
+    const tokens: Record<string, object> = {}
+    let reviewsFail = false
+    const standIn = await StandIn.start({
+      ...ok,
+      reviews(_req, res, review) {
+        const user = tokens[String(review.spec['token'])]
+        if (reviewsFail) sendJSON(res, 500, {})
+        else
+          sendJSON(res, 201, {
+            ...review,
+            status: { authenticated: user !== undefined, ...(user && { user }) },
+          })
+      },
+      fileFlags: (s) => [
+        `--service-account-key-file=${s.file('sa.pem', key.publicPEM)}`,
+        '--service-account-issuer=https://kubernetes.default.svc',
+      ],
+    })
+    t.teardown(() => standIn.stop())
+    const robot = {
+      username: 'system:serviceaccount:default:robot',
+      uid: 'uid-robot',
+      groups: ['system:serviceaccounts', 'system:serviceaccounts:default', 'system:authenticated'],
+    }
+    for (const [name, claims] of [
+      ['bound', boundClaims()],
+      ['legacy', legacyClaims()],
+    ] as const) {
+      const gone = await signToken(key, { ...claims, nonce: 'gone' })
+      const refused = await ask(standIn, bearer(gone))
+      t.equal(refused.status, 401, `${name}, gone`)
+      t.strictSame(refused.user, {}, 'the log does not name who it was')
+      t.equal(refused.seen, undefined, 'it does not go upstream')
+
+      const token = await signToken(key, { ...claims, nonce: 'there' })
+      tokens[token] = { username: 'somebody:else', groups: ['system:masters'] }
+      const before = standIn.reviews.length
+      const accepted = await ask(standIn, bearer(token))
+      t.equal(accepted.status, 200, name)
+      t.strictSame(accepted.user, robot, 'whose it is, its signature has said')
+      t.strictSame(values(accepted.seen, 'authorization'), [`Bearer ${token}`])
+      await ask(standIn, bearer(token))
+      t.equal(standIn.reviews.length, before + 1, 'the answer is remembered')
+    }
+    reviewsFail = true
+    const unknown = await ask(standIn, bearer(await signToken(key, { ...boundClaims(), nonce: 'unknown' })))
+    t.equal(unknown.status, 503, 'where that cannot be found out')
+    t.equal(unknown.seen, undefined)
+  },
+)
+
+await t.test('--enable-bootstrap-token-auth', async (t) => {
+  const bootstrap = {
+    username: 'system:bootstrap:abcdef',
+    groups: ['system:bootstrappers', 'system:bootstrappers:x'],
+  }
+  const tokens = {
+    'abcdef.0123456789abcdef': bootstrap,
+    // Of a webhook of the apiserver's.
+    'abcdef.fedcba9876543210': { username: 'eve' },
+    opaque: { username: 'mallory' },
+  }
+  for (const enabled of [false, true]) {
+    const standIn = await StandIn.start({
+      ...ok,
+      tokens,
+      flags: [`--enable-bootstrap-token-auth=${enabled}`],
+    })
+    t.teardown(() => standIn.stop())
+    const asked = await ask(standIn, bearer('abcdef.0123456789abcdef'))
+    t.equal(asked.status, enabled ? 200 : 401)
+    t.strictSame(
+      asked.user,
+      enabled ? { ...bootstrap, groups: [...bootstrap.groups, 'system:authenticated'] } : {},
+    )
+    if (!enabled) {
+      t.equal(asked.seen, undefined, 'it does not go upstream')
+      t.equal((await ask(standIn, bearer('abcdef.0123456789abcdef'))).status, 401)
+      const lines = standIn.proxy.logLines.filter((line) =>
+        line.includes('--enable-bootstrap-token-auth is not set'),
+      )
+      t.equal(lines.length, 1, 'the log says so once')
+      t.notMatch(lines[0], '0123456789abcdef')
+    }
+    t.equal((await ask(standIn, bearer('abcdef.fedcba9876543210'))).user.username, 'eve')
+    t.equal((await ask(standIn, bearer('opaque'))).user.username, 'mallory')
+    t.equal((await ask(standIn, bearer('abcdef.0000000000000000'))).status, 401)
+  }
+  const standIn = await StandIn.start({ ...ok, tokens })
+  t.teardown(() => standIn.stop())
+  t.equal(
+    (await ask(standIn, bearer('abcdef.0123456789abcdef'))).status,
+    401,
+    'as kube-apiserver, it is off by default',
+  )
+})
+
 await t.test('flags that say nothing without others, and files that are no good', async (t) => {
   const standIn = await StandIn.start(ok)
   t.teardown(() => standIn.stop())
@@ -515,6 +617,7 @@ await t.test('flags that say nothing without others, and files that are no good'
     [['--requestheader-allowed-names=a'], /expected --requestheader-client-ca-file as well/],
     [['--service-account-issuer=a'], /expected --service-account-key-file as well/],
     [['--api-audiences=a'], /expected --service-account-key-file as well/],
+    [['--service-account-lookup=false'], /is false, expected --service-account-key-file as well/],
     [['--oidc-client-id=a'], /expected --oidc-issuer-url as well/],
     [['--oidc-issuer-url=https://a'], /expected --oidc-client-id as well/],
     [['--oidc-issuer-url=http://a', '--oidc-client-id=a'], /expected a URL with https/],

@@ -3,6 +3,7 @@ import {
   chmodSync,
   chownSync,
   existsSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -80,6 +81,33 @@ void t.test('the size of a file that is already there counts, and its permission
   t.equal(statSync(files[0]!).size, MB)
   t.same(eventNumbers([path]), [1])
   t.equal(mode(path), '640')
+})
+
+void t.test('unless the flags say otherwise, a file of 100 MB is rotated', async (t) => {
+  const path = join(t.testdir(), 'audit.log')
+  for (const [size, files] of [
+    [100 * MB - 1000, 1],
+    [100 * MB, 2],
+  ] as const) {
+    writeFileSync(path, '')
+    truncateSync(path, size)
+    const { backend } = await openLog(path)
+    await sendEvents(backend, 0, 1)
+    await backend.shutdown(never)
+    t.equal(logFiles(path).length, files, `${size}`)
+  }
+})
+
+void t.test('maxsize=0: the file grows, and what was rotated before is left alone', async (t) => {
+  const old = ['audit-2020-01-01T00-00-00.000.log', 'audit-2020-01-02T00-00-00.000.log']
+  const dir = t.testdir({ [old[0]!]: '{}\n', [old[1]!]: '{}\n', 'audit.log': '' })
+  const path = join(dir, 'audit.log')
+  truncateSync(path, 300 * MB)
+  const { backend } = await openLog(path, 'maxsize=0', 'maxbackup=1', 'maxage=1', 'compress')
+  t.same(await sendEvents(backend, 0, 10), [])
+  await backend.shutdown(never)
+  t.same(readdirSync(dir).sort(), [...old, 'audit.log'])
+  t.ok(statSync(path).size > 300 * MB)
 })
 
 void t.test('an event larger than a file may be has a file of its own', async (t) => {

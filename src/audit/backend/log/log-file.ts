@@ -47,7 +47,7 @@ export class LogFile implements LogOutput {
   #rotateAfter = 0
 
   /**
-   * @param maxSize bytes
+   * @param maxSize bytes; Infinity: it is never rotated
    * @param trouble told when the file cannot be rotated
    */
   constructor(path: string, maxSize: number, backups: Backups, trouble: (reason: string) => void) {

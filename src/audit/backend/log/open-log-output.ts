@@ -6,7 +6,7 @@ import { isatty, WriteStream } from 'node:tty'
 import { promisify } from 'node:util'
 import { ConfigError, errorMessage } from '../../../errors.js'
 import type { Problems } from '../problems.js'
-import { Backups } from './backups.js'
+import { Backups, type BackupOptions } from './backups.js'
 import { FifoOutput } from './fifo-output.js'
 import { LogFile } from './log-file.js'
 import type { AuditLogOptions } from './options.js'
@@ -17,8 +17,9 @@ type LogFileOptions = Pick<AuditLogOptions, 'path' | 'maxage' | 'maxbackup' | 'm
 const openDescriptor = promisify(open)
 const closeDescriptor = promisify(close)
 
-/** lumberjack's default of MaxSize, in megabytes. */
-const DEFAULT_MAXSIZE = 100
+const MEGABYTE = 2 ** 20
+/** Without rotation kube-apiserver has a plain file and no lumberjack (AuditLogOptions.getWriter), which alone looks after rotated files. */
+const ALONE: BackupOptions = { maxAge: 0, maxBackup: 0, compress: false }
 /** Errors that pass when somebody makes room. They do not keep the proxy from starting. */
 const FULL = new Set(['ENOSPC', 'EDQUOT'])
 
@@ -95,13 +96,14 @@ function closing(output: LogOutput, close: () => Awaitable<void>): LogOutput {
 }
 
 async function openLogFile(options: LogFileOptions, problems: Problems): Promise<LogOutput> {
-  const { path, maxsize } = options
+  const { path, maxage, maxbackup, maxsize, compress } = options
+  const rotates = maxsize > 0
   const backups = new Backups(
     path,
-    { maxAge: options.maxage, maxBackup: options.maxbackup, compress: options.compress },
+    rotates ? { maxAge: maxage, maxBackup: maxbackup, compress } : ALONE,
     (reason) => problems.trouble('cannot compress or remove rotated files', reason),
   )
-  const file = new LogFile(path, (maxsize || DEFAULT_MAXSIZE) * 2 ** 20, backups, (reason) =>
+  const file = new LogFile(path, rotates ? maxsize * MEGABYTE : Infinity, backups, (reason) =>
     problems.trouble('cannot rotate', reason),
   )
   try {

@@ -15,7 +15,7 @@ export interface AuditLogOptions {
   readonly maxage: number
   /** Number of rotated files; 0 keeps all of them. */
   readonly maxbackup: number
-  /** Megabytes (of 2^20 bytes) before the file is rotated; 0 is 100, as for kube-apiserver. */
+  /** Megabytes (of 2^20 bytes) before the file is rotated; 0 leaves the file alone, and what was rotated before. */
   readonly maxsize: number
   readonly compress: boolean
   readonly format: (typeof FORMATS)[number]
@@ -36,23 +36,23 @@ const OWN_FLAGS = [
   {
     name: 'audit-log-maxage',
     type: 'int',
-    default: 0,
+    default: 366,
     group: GROUP,
     help: 'Days to keep rotated log files, counted from the time in their names. 0 keeps them whatever their age.',
   },
   {
     name: 'audit-log-maxbackup',
     type: 'int',
-    default: 0,
+    default: 100,
     group: GROUP,
     help: 'Number of rotated log files to keep. 0 keeps all.',
   },
   {
     name: 'audit-log-maxsize',
     type: 'int',
-    default: 0,
+    default: 100,
     group: GROUP,
-    help: 'Megabytes of the log file at which it is rotated. 0 means 100.',
+    help: 'Megabytes of the log file at which it is rotated. 0 turns rotation off: the file grows without end, and rotated files are neither compressed nor removed.',
   },
   {
     name: 'audit-log-compress',

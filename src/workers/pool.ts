@@ -42,10 +42,11 @@ export class WorkerPool implements Front {
   readonly #onRetired: (report: MetricsReport) => void
   /** Deaths that came soon after a start, in a row. */
   #shortLives = 0
+  /** What a worker asks node:cluster to listen on. */
   #port: number
   #stopping = false
   #replaced = 0
-  #address = ''
+  #address: Address = { address: '', port: 0 }
 
   /** @param onRetired takes the last metrics of a worker that has died */
   constructor(
@@ -81,9 +82,7 @@ export class WorkerPool implements Front {
     try {
       const [first] = await Promise.all(starting.map((worker) => worker.listening))
       for (const worker of starting) void this.#replace(worker)
-      const { address, port } = first as Address
-      this.#address = address
-      this.#port = port
+      this.#address = first as Address
     } catch (err) {
       this.#stopping = true
       for (const worker of starting) worker.kill()
@@ -97,11 +96,11 @@ export class WorkerPool implements Front {
   }
 
   get address(): string {
-    return this.#address
+    return this.#address.address
   }
 
   get port(): number {
-    return this.#port
+    return this.#address.port
   }
 
   /** How many take requests. */

@@ -41,7 +41,7 @@ for (const mode of MODES) {
 
       const outcome = outcomeOf(request, mode)
       codes.set(outcome.code, (codes.get(outcome.code) ?? 0) + 1)
-      if (outcome.code === 400) users.set(auditID, outcome.logged ? '' : undefined)
+      if ('logged' in outcome) users.set(auditID, outcome.logged ? '' : undefined)
       else users.set(auditID, outcome.by === undefined ? '' : (USERNAMES[outcome.by] ?? outcome.by))
       same(answers, [outcome.code])
       same(
@@ -52,7 +52,7 @@ for (const mode of MODES) {
     await fc.assert(property, { seed: SEED, numRuns: RUNS })
 
     t.strictSame(upstream.faults, [], 'nothing went upstream but plain HTTP')
-    for (const code of [200, 400, 401, 500])
+    for (const code of [200, 400, 401])
       t.ok((codes.get(code) ?? 0) > 5, `${codes.get(code)} are answered ${code}`)
     t.equal(await front.proxy.stop(), 0)
     const logged = byAuditID(readAuditLog(front.auditLog))

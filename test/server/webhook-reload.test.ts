@@ -183,7 +183,7 @@ await t.test('the certificate authority', async (t) => {
   t.equal(await reloads('failure'), 1)
   const errors = standIn.proxy.logLines.filter((line) => line.includes('"level":"error"'))
   t.equal(errors.length, 1)
-  t.match(errors[0], /clusters\[webhook\]\.cluster\.certificate-authority: .*ca\.crt: no certificate found/)
+  t.match(errors[0], /clusters\[test\]\.cluster\.certificate-authority: .*ca\.crt: no certificate found/)
 })
 
 await t.test('the client certificate', async (t) => {

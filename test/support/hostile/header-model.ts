@@ -20,7 +20,7 @@ export interface FuzzedRequest {
 /** What must come of a request. `by` undefined: who asks is not established. */
 export type Outcome =
   | { readonly code: 200; readonly by: Identity; readonly authorization: string | undefined }
-  | { readonly code: 401 | 403 | 500; readonly by: Identity | undefined }
+  | { readonly code: 400 | 401 | 403; readonly by: Identity | undefined }
   /** `logged`: it was a request, but one that is refused whoever asks. */
   | { readonly code: 400; readonly logged: boolean }
 
@@ -153,8 +153,9 @@ export function outcomeOf({ certificate, lines }: FuzzedRequest, mode: Mode): Ou
 
   const target = values('impersonate-user')[0] ?? ''
   const more = [...values('impersonate-group'), ...values('impersonate-extra-scopes')]
-  if (target === '' && more.length > 0) return { code: 500, by }
   const asserted = certificate !== 'none'
+  // The apiserver refuses it, unless the proxy takes its place.
+  if (target === '' && more.length > 0 && asserted && mode === 'impersonation') return { code: 400, by }
   const authorization = asserted || byToken === undefined ? undefined : first
   if (target === '' || !asserted || mode === 'request header') return { code: 200, by, authorization }
   const allowed = by === 'eve' && target === 'mallory' && more.length === 0

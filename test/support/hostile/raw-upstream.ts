@@ -87,6 +87,13 @@ export class RawUpstream {
       this.requests.push(request)
       return response(200, '{}', request.method === 'HEAD')
     }
+    // Which impersonation it has: the refusal of a group without a user tells. It has none that is constrained.
+    if (target === '/version' && headers.some(([name]) => name.toLowerCase() === 'impersonate-group'))
+      return response(
+        400,
+        JSON.stringify({ kind: 'Status', message: 'requested [{Group ', code: 400 }),
+        false,
+      )
     if (!/^\/apis\/auth[a-z]+\.k8s\.io\/v1\/(tokenreviews|(self)?subjectaccessreviews)$/.test(target)) {
       throw new Error(`a request without Audit-ID for ${target}`)
     }

@@ -57,7 +57,6 @@ function yaml(flag: Flag): string {
   if (flag.type === 'duration') return formatDuration(value as number)
   if (typeof value === 'string')
     return /^[A-Za-z][\w./:-]*$|^\d+(\.\d+){3}$/.test(value) ? value : JSON.stringify(value)
-  return typeof value === 'object'
-    ? `[${value.map((item) => JSON.stringify(item)).join(', ')}]`
-    : String(value)
+  if (typeof value === 'boolean' || typeof value === 'number') return String(value)
+  return `[${value.map((item) => JSON.stringify(item)).join(', ')}]`
 }

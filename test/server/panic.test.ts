@@ -57,7 +57,8 @@ async function serve(
       observeEvent: () => undefined,
     },
     captures: new Captures({
-      budget: new CaptureBudget(),
+      maxBodyBytes: 3 << 20,
+      budget: new CaptureBudget(256 << 20),
       redactor: undefined,
       onTruncated: () => undefined,
       converters: { yaml: yamlToJSON, protobuf: new ProtobufConverter(), cbor: cborToJSON },

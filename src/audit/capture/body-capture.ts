@@ -2,7 +2,7 @@ import type { ObjectReference } from '../event.js'
 import type { BodyCapture, CaptureWants } from './capture.js'
 import { type ContentEncoding, contentEncodingOf } from './content-encoding.js'
 import { type CaptureEnvironment, HeldCapture } from './held-capture.js'
-import { type BodyKind, DEFAULT_MAX_BODY_BYTES } from './limits.js'
+import type { BodyKind } from './limits.js'
 import { type Encoding, encodingOf } from './media-type.js'
 import { UnreadableCapture } from './unreadable-capture.js'
 
@@ -21,17 +21,12 @@ export interface BodyDescription {
 /** The methods whose bodies kube-apiserver decodes: k8s.io/apiserver/pkg/endpoints/handlers create, update, patch, delete. */
 const DECODED_METHODS: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'DELETE'])
 
-export interface CapturesOptions extends Omit<CaptureEnvironment, 'maxBodyBytes'> {
-  /** 3 MiB if absent. */
-  readonly maxBodyBytes?: number | undefined
-}
-
 /** Makes the captures of bodies. */
 export class Captures {
   readonly #environment: CaptureEnvironment
 
-  constructor(options: CapturesOptions) {
-    this.#environment = { ...options, maxBodyBytes: options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES }
+  constructor(environment: CaptureEnvironment) {
+    this.#environment = environment
   }
 
   /**

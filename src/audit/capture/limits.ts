@@ -1,11 +1,3 @@
-/**
- * The cap on one body, in bytes, where nothing else is configured: 3 MiB, the largest request that kube-apiserver takes
- * (k8s.io/apiserver/pkg/server/config.go MaxRequestBodyBytes).
- */
-export const DEFAULT_MAX_BODY_BYTES = 3145728
-/** The cap on all captures in flight, in bytes, where nothing else is configured: 256 MiB. */
-export const DEFAULT_MAX_TOTAL_BYTES = 268435456
-
 /** Which limit left a body out: the one on a body, or the one on all captures in flight. */
 export type CaptureLimit = 'body' | 'total'
 
@@ -18,7 +10,7 @@ export class CaptureBudget {
   readonly limit: number
   #used = 0
 
-  constructor(limit: number = DEFAULT_MAX_TOTAL_BYTES) {
+  constructor(limit: number) {
     this.limit = limit
   }
 

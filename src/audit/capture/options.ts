@@ -24,6 +24,7 @@ export const CAPTURE_FLAGS = [
   {
     name: 'audit-max-body-size',
     type: 'int',
+    // The largest request that kube-apiserver takes: k8s.io/apiserver/pkg/server/config.go MaxRequestBodyBytes.
     default: 3_145_728,
     group: GROUP,
     help: 'Bytes of a request or response body at most that go into an event.',

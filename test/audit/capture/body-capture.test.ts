@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import t from 'tap'
 import type { ObjectReference } from '../../../src/audit/event.js'
-import { Captures, type CapturesOptions } from '../../../src/audit/capture/body-capture.js'
+import { Captures } from '../../../src/audit/capture/body-capture.js'
+import type { CaptureEnvironment } from '../../../src/audit/capture/held-capture.js'
 import { cborToJSON } from '../../../src/audit/capture/cbor/convert.js'
 import type { BodyCapture, CaptureWants } from '../../../src/audit/capture/capture.js'
 import type { CapturedBody } from '../../../src/audit/captured-body.js'
@@ -25,10 +26,11 @@ interface Described {
   ref?: ObjectReference
 }
 
-const setUp = (options: Partial<CapturesOptions> = {}) => {
+const setUp = (options: Partial<CaptureEnvironment> = {}) => {
   const truncated: string[] = []
-  const budget = options.budget ?? new CaptureBudget()
+  const budget = options.budget ?? new CaptureBudget(256 << 20)
   const captures = new Captures({
+    maxBodyBytes: 3 << 20,
     budget,
     redactor: undefined,
     onTruncated: (kind, limit) => truncated.push(`${kind} ${limit}`),

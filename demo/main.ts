@@ -2,6 +2,7 @@ import { ConfigError } from '../src/errors.js'
 import { newLogger } from '../src/log.js'
 import { parseOptions } from '../src/options.js'
 import { newProxy, plainEnvironment } from '../src/proxy/new-proxy.js'
+import { newProtobufDecoder } from './decode-protobuf.js'
 import { runDemo } from './demo.js'
 
 /** The real proxy, started with real flags. */
@@ -19,6 +20,7 @@ try {
   process.exitCode = await runDemo({
     args: process.argv.slice(2),
     startProxy,
+    decodeProtobuf: newProtobufDecoder(),
     stdout: process.stdout,
     stderr: process.stderr,
     env: process.env,

@@ -3,10 +3,9 @@ import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t from 'tap'
-import { ProtobufConverter } from '../../src/audit/capture/protobuf/convert.js'
-import type { Json } from '../../demo/apiserver/json.js'
 import { DemoApiserver } from '../../demo/apiserver/server.js'
 import { CertificateAuthority } from '../../demo/certificates.js'
+import { newProtobufDecoder } from '../../demo/decode-protobuf.js'
 import { RULES } from '../../demo/users.js'
 import { kubeconfig } from '../../demo/workspace.js'
 
@@ -50,13 +49,6 @@ const MANIFEST = JSON.stringify({
   ],
 })
 
-const protobuf = new ProtobufConverter()
-
-function decodeProtobuf(body: Buffer): Json {
-  const converted = protobuf.convert(body, { maxLength: 1 << 20 })
-  return JSON.parse('json' in converted ? converted.json : 'null') as Json
-}
-
 const kubectl = findKubectl()
 const skip = kubectl === undefined ? 'no kubectl in KUBEBUILDER_ASSETS or PATH' : false
 
@@ -68,7 +60,7 @@ void t.test('kubectl works against it', { skip }, async (t) => {
     frontProxyCA: new CertificateAuthority('front-proxy-ca').cert,
     tokens: new Map([['carols-token', { username: 'carol', groups: ['viewers'] }]]),
     rules: RULES,
-    decodeProtobuf,
+    decodeProtobuf: newProtobufDecoder(),
   })
   t.teardown(() => apiserver.close())
   const alice = ca.issue({ commonName: 'alice', organizations: ['system:masters'], usage: 'client' })

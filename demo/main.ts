@@ -1,7 +1,8 @@
+import { randomBytes } from 'node:crypto'
 import { ConfigError } from '../src/errors.js'
 import { newLogger } from '../src/log.js'
 import { parseOptions } from '../src/options.js'
-import { newProxy, plainEnvironment } from '../src/proxy/new-proxy.js'
+import { newProxy } from '../src/proxy/new-proxy.js'
 import { newProtobufDecoder } from './decode-protobuf.js'
 import { runDemo } from './demo.js'
 
@@ -9,7 +10,7 @@ import { runDemo } from './demo.js'
 async function startProxy(flags: string[]): Promise<{ url: string; close(): Promise<void> }> {
   const options = parseOptions(flags, { env: process.env, stderrIsTerminal: true })
   const log = newLogger({ level: 'warn', format: 'text' })
-  const proxy = await newProxy(options, plainEnvironment(log))
+  const proxy = await newProxy(options, { log, sockets: {}, redactionKey: randomBytes(32) })
   await proxy.start()
   return { url: `https://127.0.0.1:${proxy.port}`, close: () => proxy.shutdown() }
 }

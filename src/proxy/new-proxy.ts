@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto'
-import type { Logger } from 'pino'
 import { Registry } from 'prom-client'
 import { LocalIntake } from '../audit/backend/local-intake.js'
 import { AuditMetrics } from '../audit/metrics.js'
@@ -44,9 +42,4 @@ export async function openProxy(options: ProxyOptions, environment: ProxyEnviron
     await configuration.stop()
     throw err
   }
-}
-
-/** A process that nobody has started with more than a command line. */
-export function plainEnvironment(log: Logger): ProxyEnvironment {
-  return { log, sockets: {}, redactionKey: randomBytes(32) }
 }

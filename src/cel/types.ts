@@ -27,7 +27,6 @@ function simple(kind: Type['kind'], name: string): Type {
 
 export const DYN = simple('dyn', 'dyn')
 export const ANY = simple('any', 'any')
-export const ERROR = simple('error', '!error!')
 export const NULL = simple('null_type', 'null_type')
 export const BOOL = simple('primitive', 'bool')
 export const INT = simple('primitive', 'int')

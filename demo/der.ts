@@ -1,16 +1,6 @@
-/** The few DER types (ITU-T X.690) that an X.509 certificate is made of. Each function returns one encoded value. */
+import { TAG } from '../src/authentication/der.js'
 
-const TAG = {
-  boolean: 0x01,
-  integer: 0x02,
-  bitString: 0x03,
-  octetString: 0x04,
-  objectIdentifier: 0x06,
-  utf8String: 0x0c,
-  utcTime: 0x17,
-  sequence: 0x30,
-  set: 0x31,
-} as const
+/** The few DER types (ITU-T X.690) that an X.509 certificate is made of. Each function returns one encoded value. */
 
 /** One value: tag, length (short form below 128, long form above), content. */
 function encode(tag: number, content: Uint8Array): Buffer {

@@ -1,5 +1,6 @@
 const PRINTABLE = /[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u
-const SHORT_ESCAPES: Readonly<Record<string, string>> = {
+/** What Go's escapes have letters for. */
+export const SHORT_ESCAPES: Readonly<Record<string, string>> = {
   '"': '\\"',
   '\\': '\\\\',
   '\x07': '\\a',

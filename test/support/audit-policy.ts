@@ -1,4 +1,18 @@
 import type { Level } from '../../src/audit/event.js'
+import type { PolicyRule } from '../../src/audit/policy/policy.js'
+
+/** A rule about everything. */
+export const RULE: PolicyRule = {
+  level: 'Metadata',
+  users: [],
+  userGroups: [],
+  verbs: [],
+  resources: [],
+  namespaces: [],
+  nonResourceURLs: [],
+  omitStages: [],
+  omitManagedFields: undefined,
+}
 
 /**
  * Everything at one level, but for what the apiserver does for itself and what the proxy asks of it.

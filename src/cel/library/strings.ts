@@ -1,3 +1,4 @@
+import { SHORT_ESCAPES } from '../../go-quote.js'
 import { EvaluationError } from '../errors.js'
 import { fn, method, type Overload, TRAVERSAL } from '../functions.js'
 import type { Meter } from '../meter.js'
@@ -109,20 +110,8 @@ function trim(_meter: Meter, text: string): string {
   return text.slice(start, end)
 }
 
-const QUOTED: Readonly<Record<string, string>> = {
-  '\x07': '\\a',
-  '\b': '\\b',
-  '\f': '\\f',
-  '\n': '\\n',
-  '\r': '\\r',
-  '\t': '\\t',
-  '\v': '\\v',
-  '\\': '\\\\',
-  '"': '\\"',
-}
-
 function quote(_meter: Meter, text: string): string {
-  return `"${[...text].map((char) => QUOTED[char] ?? char).join('')}"`
+  return `"${[...text].map((char) => SHORT_ESCAPES[char] ?? char).join('')}"`
 }
 
 function join(meter: Meter, { values }: CelList, separator = ''): string {

@@ -1,25 +1,14 @@
+import { RULE } from '../../support/audit-policy.js'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { loadPolicy, parsePolicy } from '../../../src/audit/policy/load.js'
-import type { PolicyRule } from '../../../src/audit/policy/policy.js'
 import { ConfigError } from '../../../src/errors.js'
 
 const path = (relative: string) => fileURLToPath(new URL(`../../../../${relative}`, import.meta.url))
 const HEADER = 'apiVersion: audit.k8s.io/v1\nkind: Policy\n'
-const RULE: PolicyRule = {
-  level: 'Metadata',
-  users: [],
-  userGroups: [],
-  verbs: [],
-  resources: [],
-  namespaces: [],
-  nonResourceURLs: [],
-  omitStages: [],
-  omitManagedFields: undefined,
-}
 
 void t.test('policies that people run', async (t) => {
   const counts: [string, number][] = [

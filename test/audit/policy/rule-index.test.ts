@@ -1,3 +1,4 @@
+import { RULE } from '../../support/audit-policy.js'
 import fc from 'fast-check'
 import t from 'tap'
 import { PolicyEvaluator } from '../../../src/audit/policy/evaluate.js'
@@ -76,16 +77,6 @@ void t.test('finds the rule that asking each in turn finds', async (t) => {
   t.ok(found > 1000, 'many requests match a rule')
 })
 
-const RULE: PolicyRule = {
-  level: 'Metadata',
-  users: [],
-  userGroups: [],
-  verbs: [],
-  resources: [],
-  namespaces: [],
-  nonResourceURLs: [],
-  omitStages: [],
-}
 const POD: RequestInfo = {
   isResourceRequest: true,
   path: '/api/v1/namespaces/shop/pods/web',

@@ -30,27 +30,23 @@ export interface Overload {
 
 type Options = Pick<Overload, 'cost' | 'costsByName' | 'unguarded' | 'resultCost' | 'specialize'>
 
-/** A function that is called as name(...). */
-export function fn(
+type Declare = (
   name: string,
   params: readonly Type[],
   result: Type,
   run: Overload['run'],
-  options: Options = {},
-): Overload {
-  return { name, member: false, params, result, run, ...options }
-}
+  options?: Options,
+) => Overload
+
+const declare =
+  (member: boolean): Declare =>
+  (name, params, result, run, options) => ({ name, member, params, result, run, ...options })
+
+/** A function that is called as name(...). */
+export const fn = declare(false)
 
 /** A function that is called as target.name(...). */
-export function method(
-  name: string,
-  params: readonly Type[],
-  result: Type,
-  run: Overload['run'],
-  options: Options = {},
-): Overload {
-  return { name, member: true, params, result, run, ...options }
-}
+export const method = declare(true)
 
 /** cel-go's factors for going through a text, and through a regular expression. */
 export const TRAVERSAL = 0.1

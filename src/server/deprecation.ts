@@ -18,7 +18,7 @@ export function deprecationAnnotations(
   warnings: readonly string[],
   { isResourceRequest, apiGroup, apiVersion }: RequestInfo,
 ): Readonly<Record<string, string>> | undefined {
-  if (!isResourceRequest) return undefined
+  if (!isResourceRequest || warnings.length === 0) return undefined
   const requested = apiGroup === '' ? apiVersion : `${apiGroup}/${apiVersion}`
   for (const warning of warnings) {
     const text = WARNING.exec(warning)?.[1]?.replaceAll(/\\(.)/g, '$1') ?? ''

@@ -1,7 +1,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP, type Socket } from 'node:net'
-import { checkServerIdentity, type ConnectionOptions } from 'node:tls'
+import { checkServerIdentity, createSecureContext, type ConnectionOptions } from 'node:tls'
 import { buildConnector } from 'undici'
 import type { CertificateKeyPair, ClusterConnection } from '../kubeconfig/connection.js'
 import { portOf, proxyAuthorization, proxyTLS } from './forward-proxy.js'
@@ -46,16 +46,19 @@ export function newDial(connection: ClusterConnection, options: DialOptions = {}
   }
 }
 
-/** The options of tls.connect for one cluster: for those that open a connection of their own. */
-export function tlsOptions(
+/** The options of tls.connect for one cluster. The context, which takes milliseconds to make, is one for all connections. */
+function tlsOptions(
   { server, tls }: ClusterConnection,
   clientCertificate: CertificateKeyPair | undefined,
 ): ConnectionOptions {
   const hostname = server.hostname.replace(/^\[|\]$/g, '')
   const name = tls.servername ?? hostname
   return {
-    ...(tls.ca !== undefined && { ca: tls.ca }),
-    ...(clientCertificate !== undefined && { cert: clientCertificate.cert, key: clientCertificate.key }),
+    secureContext: createSecureContext({
+      ca: tls.ca,
+      cert: clientCertificate?.cert,
+      key: clientCertificate?.key,
+    }),
     // An address cannot be asked for (SNI), but as tls-server-name it can still be what the certificate must have.
     ...(isIP(name) === 0 && { servername: name }),
     ...(isIP(name) !== 0 && {

@@ -5,6 +5,7 @@ import type { Reloadable } from '../live/reloadable.js'
 import { systemTimers, type Timer, type Timers } from '../timers.js'
 import { newClusterDial, newClusterPool } from './connection.js'
 import type { ReviewClient } from './reviews.js'
+import { SharedConnections } from './shared-connections.js'
 import type { UpstreamConnections } from './upstream-connections.js'
 
 /**
@@ -23,6 +24,7 @@ interface Generation {
   /** With the front-proxy certificate. */
   readonly frontProxy: UpstreamConnections | undefined
   readonly pools: readonly Dispatcher[]
+  readonly shared: readonly SharedConnections[]
 }
 
 /**
@@ -89,6 +91,7 @@ export class ClusterClient implements ReviewClient, Reloadable {
       this.#retired.delete(old)
       old.cluster.credentials.close()
       for (const pool of old.pools) void pool.close().catch(() => {})
+      for (const shared of old.shared) shared.close()
     }
     this.#retired.set(old, this.#timers.after(RETIRE_AFTER, retire, true))
   }
@@ -98,6 +101,7 @@ export class ClusterClient implements ReviewClient, Reloadable {
     const generations = [this.#current, ...this.#retired.keys()]
     for (const timer of this.#retired.values()) timer.cancel()
     this.#retired.clear()
+    for (const { shared } of generations) for (const connections of shared) connections.destroy()
     await Promise.all(generations.flatMap(({ pools }) => pools.map((pool) => pool.destroy())))
     for (const { cluster } of generations) cluster.credentials.close()
   }
@@ -105,13 +109,18 @@ export class ClusterClient implements ReviewClient, Reloadable {
   #open(): Generation {
     const cluster = this.#load()
     const pools: Dispatcher[] = []
+    const shared: SharedConnections[] = []
     const open = (credentials: Credentials): UpstreamConnections => {
       const connection = { ...cluster, credentials }
       const options = { withCredentials: credentials !== NO_CREDENTIALS }
       const dispatcher = newClusterPool(connection, options)
       pools.push(dispatcher)
+      const overTLS = cluster.server.protocol === 'https:'
+      const streams = overTLS ? new SharedConnections(connection, options) : undefined
+      if (streams !== undefined) shared.push(streams)
       return {
         dispatcher,
+        shared: streams,
         dial: newClusterDial(connection, options),
         origin: cluster.server.origin,
         pathPrefix: cluster.server.pathname.replace(/\/$/, ''),
@@ -123,6 +132,7 @@ export class ClusterClient implements ReviewClient, Reloadable {
       bare: open(NO_CREDENTIALS),
       frontProxy: this.#frontProxy && open(this.#frontProxy),
       pools,
+      shared,
     }
   }
 }

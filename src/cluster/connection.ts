@@ -1,12 +1,11 @@
 import { Dispatcher, Pool, type buildConnector } from 'undici'
-import type { ClusterConnection, Credentials } from '../kubeconfig/connection.js'
-import { CONNECT_TIMEOUT, newDial, type Dial } from './dial.js'
+import type { ClusterConnection } from '../kubeconfig/connection.js'
+import { CertificateChanges } from './certificate-changes.js'
+import { CONNECT_TIMEOUT, newDial, type Dial, type DialOptions } from './dial.js'
 import { inAbsoluteForm, newProxyDial } from './forward-proxy.js'
 
 /** Milliseconds that an unused connection is kept. */
 const KEEP_ALIVE = 30_000
-/** Milliseconds between two looks at whether the client certificate was replaced. */
-const CERTIFICATE_CHECK = 10_000
 /** Bytes of response headers that are read. */
 const MAX_HEADER_SIZE = 64 * 1024
 
@@ -42,17 +41,17 @@ export function newClusterPool(connection: ClusterConnection, options: ClusterPo
  */
 export function newClusterDial(
   connection: ClusterConnection,
-  options: Pick<ClusterPoolOptions, 'withCredentials' | 'connectTimeout'>,
+  options: Pick<ClusterPoolOptions, 'withCredentials' | 'connectTimeout'> & Pick<DialOptions, 'http2'>,
 ): Dial {
-  const { withCredentials, connectTimeout } = options
-  if (!withCredentials) return newDial(connection, { connectTimeout })
+  const { withCredentials, ...dialOptions } = options
+  if (!withCredentials) return newDial(connection, dialOptions)
   const { credentials } = connection
   let dial: { readonly dial: Dial; readonly version: number } | undefined
   return async () => {
     const clientCertificate = await credentials.clientCertificate()
     if (dial === undefined || dial.version !== credentials.certificateVersion) {
       dial = {
-        dial: newDial(connection, { clientCertificate, connectTimeout }),
+        dial: newDial(connection, { ...dialOptions, clientCertificate }),
         version: credentials.certificateVersion,
       }
     }
@@ -64,29 +63,26 @@ class ClusterPool extends Dispatcher {
   readonly #connection: ClusterConnection
   readonly #options: ClusterPoolOptions
   /** undefined where the certificate can never change, because none is shown. */
-  readonly #credentials: Credentials | undefined
+  readonly #changes: CertificateChanges | undefined
   /** Constant: undici ends a connection when the name changes, which otherwise follows each request's Host header. */
   readonly #servername: string
   /** The forward proxy where it is sent the requests themselves; to a server on https it opens tunnels. */
   readonly #proxyUrl: URL | undefined
   readonly #retired = new Set<Pool>()
   #pool: Pool
-  #version: number
-  #checkAt = 0
 
   constructor(connection: ClusterConnection, options: ClusterPoolOptions) {
     super()
     this.#connection = connection
     this.#options = options
-    this.#credentials = options.withCredentials ? connection.credentials : undefined
+    this.#changes = options.withCredentials ? new CertificateChanges(connection.credentials) : undefined
     this.#servername = connection.tls.servername ?? connection.server.hostname
     this.#proxyUrl = connection.server.protocol === 'http:' ? connection.proxyUrl : undefined
-    this.#version = connection.credentials.certificateVersion
     this.#pool = this.#newPool()
   }
 
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    if (this.#credentials !== undefined) this.#followCertificate(this.#credentials)
+    if (this.#changes?.noticed() === true) this.#replacePool()
     const request = this.#proxyUrl
       ? inAbsoluteForm(options, this.#connection.server, this.#proxyUrl)
       : options
@@ -114,15 +110,7 @@ class ClusterPool extends Dispatcher {
     return then === undefined ? destroyed : void destroyed.then(then)
   }
 
-  #followCertificate(credentials: Credentials): void {
-    const now = Date.now()
-    if (now >= this.#checkAt) {
-      this.#checkAt = now + CERTIFICATE_CHECK
-      // What it finds shows in the version; an error shows where a connection is opened.
-      credentials.clientCertificate().catch(() => {})
-    }
-    if (credentials.certificateVersion === this.#version) return
-    this.#version = credentials.certificateVersion
+  #replacePool(): void {
     const old = this.#pool
     this.#pool = this.#newPool()
     this.#retired.add(old)
@@ -133,10 +121,11 @@ class ClusterPool extends Dispatcher {
   }
 
   #newPool(): Pool {
-    const { connections, connectTimeout = CONNECT_TIMEOUT, headersTimeout, bodyTimeout } = this.#options
+    const { withCredentials, connections, connectTimeout = CONNECT_TIMEOUT } = this.#options
+    const { headersTimeout, bodyTimeout } = this.#options
     const dial = this.#proxyUrl
       ? newProxyDial(this.#proxyUrl, this.#connection, connectTimeout)
-      : newClusterDial(this.#connection, this.#options)
+      : newClusterDial(this.#connection, { withCredentials, connectTimeout })
     const connect: buildConnector.connector = (_options, callback) => {
       dial().then(
         (socket) => callback(null, socket),

@@ -14,13 +14,15 @@ export interface DialOptions {
   readonly clientCertificate?: CertificateKeyPair | undefined
   /** Milliseconds; the TLS handshake is included, a forward proxy has as many again. Default 30,000. */
   readonly connectTimeout?: number | undefined
+  /** Whether HTTP/2 is asked for, by ALPN; the socket says what the server chose. */
+  readonly http2?: boolean | undefined
 }
 
 /** Opens one connection. Rejects with the error of the socket, of TLS or of the forward proxy. */
 export type Dial = () => Promise<Socket>
 
 /**
- * How to open connections to one cluster: through the forward proxy if there is one, with TLS 1.2 or later and HTTP/1.1.
+ * How to open connections to one cluster: through the forward proxy if there is one, with TLS 1.2 or later.
  * The server's name is the connection's, never one that a request names. TLS sessions are resumed between the
  * connections that one Dial opens.
  */
@@ -30,7 +32,7 @@ export function newDial(connection: ClusterConnection, options: DialOptions = {}
   const hostname = server.hostname.replace(/^\[|\]$/g, '')
   const port = portOf(server)
   const tls = tlsOptions(connection, options.clientCertificate)
-  const connect = buildConnector({ ...tls, allowH2: false, timeout })
+  const connect = buildConnector({ ...tls, allowH2: options.http2 === true, timeout })
   const target = { hostname, protocol: server.protocol, port, servername: tls.servername }
 
   const direct = (httpSocket?: Socket) =>

@@ -60,6 +60,11 @@ export class Exchange implements Stoppable {
     return this.info.verb === 'watch'
   }
 
+  /** Whether it is answered, by the apiserver itself, with a stream that may stay open for hours. */
+  get streams(): boolean {
+    return this.watch || this.info.subresource === 'log'
+  }
+
   get socket(): TLSSocket {
     return this.req.socket as TLSSocket
   }

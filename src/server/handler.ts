@@ -207,6 +207,7 @@ export class RequestHandler {
       observer,
       auditID: exchange.auditID,
       longRunning,
+      mayShare: exchange.streams,
     }
     const { upgrade } = exchange
     const forwarding =

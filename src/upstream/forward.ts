@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici'
 import { hasBody, type InboundRequest, type InboundResponse } from '../request/inbound.js'
 import { RequestBody, type BodyObserver } from './request-body.js'
+import { SharedRequest } from './shared-request.js'
 import { ResponsePump, type Forwarding, type PumpOptions } from './response-pump.js'
 import type { UpstreamConnections } from '../cluster/upstream-connections.js'
 
@@ -12,6 +13,8 @@ export interface ForwardRequest extends PumpOptions {
   readonly headers: string[]
   /** Sees the request's body pass. */
   readonly requestObserver: BodyObserver | undefined
+  /** Whether it stays open, so that it had better share a connection with others. */
+  readonly mayShare: boolean
 }
 
 /**
@@ -27,17 +30,14 @@ export function forward(req: InboundRequest, res: InboundResponse, request: Forw
   body?.on('error', ignore)
   const pump = new ResponsePump(res, request, body)
   if (pump.over) return pump
-  const { dispatcher, origin, pathPrefix } = request.connections
-  dispatcher.dispatch(
-    {
-      origin,
-      method: req.method ?? 'GET',
-      path: pathPrefix + request.target,
-      headers: request.headers,
-      body,
-    },
-    new DispatchedResponse(pump),
-  )
+  const { dispatcher, shared, origin, pathPrefix } = request.connections
+  const method = req.method ?? 'GET'
+  const path = pathPrefix + request.target
+  const { headers } = request
+  const dispatch = () =>
+    void dispatcher.dispatch({ origin, method, path, headers, body }, new DispatchedResponse(pump))
+  if (shared === undefined || !request.mayShare || body !== null) dispatch()
+  else void new SharedRequest(shared, pump, dispatch).send({ method, path, headers })
   return pump
 }
 

@@ -1,5 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { once } from 'node:events'
+import { createSecureServer, type SecureServerOptions } from 'node:http2'
 import https, { type RequestOptions } from 'node:https'
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -24,6 +25,8 @@ export interface StandInOptions {
   readonly policy?: string
   /** How identities of client certificates go upstream. */
   readonly identity?: 'request-header' | 'impersonation'
+  /** Whether the stand-in apiserver speaks HTTP/2 as well, as the real one does. */
+  readonly http2?: boolean
   /** Is called before the proxy starts. */
   readonly prepare?: (standIn: StandIn) => void | Promise<void>
   readonly flags?: readonly string[]
@@ -75,6 +78,7 @@ export class StandIn {
   proxy!: ProxyProcess
   upstream!: https.Server
   #upstreamPort = 0
+  readonly #sockets = new Set<TLSSocket>()
 
   static async start(options: StandInOptions): Promise<StandIn> {
     const standIn = new StandIn(options)
@@ -108,16 +112,15 @@ export class StandIn {
       ip: ['127.0.0.1'],
       usage: 'server',
     })
-    this.upstream = https.createServer(
-      {
-        cert: serving.cert,
-        key: serving.key,
-        requestCert: true,
-        rejectUnauthorized: false,
-        requestTimeout: 0,
-      },
-      (req, res) => this.#serve(req, res),
-    )
+    const tls = { cert: serving.cert, key: serving.key, requestCert: true, rejectUnauthorized: false }
+    this.upstream =
+      this.#options.http2 === true
+        ? newHttp2Server(tls, (req, res) => this.#serve(req, res))
+        : https.createServer({ ...tls, requestTimeout: 0 }, (req, res) => this.#serve(req, res))
+    this.upstream.on('secureConnection', (socket) => {
+      this.#sockets.add(socket)
+      socket.on('close', () => this.#sockets.delete(socket))
+    })
     this.upstream.listen(this.#upstreamPort, '127.0.0.1', 4096)
     await once(this.upstream, 'listening')
     this.#upstreamPort = (this.upstream.address() as AddressInfo).port
@@ -130,8 +133,9 @@ export class StandIn {
 
   /** As if the apiserver had died. */
   async stopUpstream(): Promise<void> {
-    const closed = once(this.upstream.close(), 'close')
-    this.upstream.closeAllConnections()
+    const closed = once(this.upstream, 'close')
+    this.upstream.close()
+    for (const socket of this.#sockets) socket.destroy()
     await closed
   }
 
@@ -267,6 +271,17 @@ export class StandIn {
         : { allowed: true }
     sendJSON(res, 201, { ...review, status })
   }
+}
+
+/** node:http2's objects for requests and responses look like node:http's. */
+function newHttp2Server(
+  tls: SecureServerOptions,
+  serve: (req: IncomingMessage, res: ServerResponse) => void,
+): https.Server {
+  const server = createSecureServer({ ...tls, allowHTTP1: true }, (req, res) =>
+    serve(req as unknown as IncomingMessage, res as unknown as ServerResponse),
+  )
+  return server as unknown as https.Server
 }
 
 async function readReview(req: IncomingMessage): Promise<Review> {

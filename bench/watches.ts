@@ -1,6 +1,6 @@
 // Opens watches through the proxy, sends an event to each, and reports how long the last one took to arrive and how much
 // memory the proxy's process holds.
-// usage: node build/bench/watches.js [WATCHES]
+// usage: node build/bench/watches.js [WATCHES [h1]]      h1: an apiserver that does not speak HTTP/2
 import type { ServerResponse } from 'node:http'
 import { once } from 'node:events'
 import { StandIn } from '../test/support/stand-in.js'
@@ -13,6 +13,7 @@ const event = `{"type":"MODIFIED","object":{"kind":"ConfigMap","apiVersion":"v1"
 const open: ServerResponse[] = []
 const bench = await StandIn.start({
   policy,
+  http2: process.argv[3] !== 'h1',
   upstream: (_req, res) => {
     res.writeHead(200, { 'content-type': 'application/json' })
     res.flushHeaders()

@@ -4,6 +4,7 @@ import { NO_CREDENTIALS } from '../kubeconfig/credentials.js'
 import type { Reloadable } from '../live/reloadable.js'
 import { systemTimers, type Timer, type Timers } from '../timers.js'
 import { newClusterDial, newClusterPool } from './connection.js'
+import { DialLimit } from './dial-limit.js'
 import type { ReviewClient } from './reviews.js'
 import { SharedConnections } from './shared-connections.js'
 import type { UpstreamConnections } from './upstream-connections.js'
@@ -110,9 +111,10 @@ export class ClusterClient implements ReviewClient, Reloadable {
     const cluster = this.#load()
     const pools: Dispatcher[] = []
     const shared: SharedConnections[] = []
+    const dialLimit = new DialLimit(this.#timers)
     const open = (credentials: Credentials): UpstreamConnections => {
       const connection = { ...cluster, credentials }
-      const options = { withCredentials: credentials !== NO_CREDENTIALS }
+      const options = { withCredentials: credentials !== NO_CREDENTIALS, dialLimit }
       const dispatcher = newClusterPool(connection, options)
       pools.push(dispatcher)
       const overTLS = cluster.server.protocol === 'https:'

@@ -2,18 +2,20 @@ import { Dispatcher, Pool, type buildConnector } from 'undici'
 import type { ClusterConnection } from '../kubeconfig/connection.js'
 import { CertificateChanges } from './certificate-changes.js'
 import { CONNECT_TIMEOUT, newDial, type Dial, type DialOptions } from './dial.js'
+import type { DialLimit } from './dial-limit.js'
 import { inAbsoluteForm, newProxyDial } from './forward-proxy.js'
+import { MAX_HEADER_SIZE } from './upstream-connections.js'
 
 /** Milliseconds that an unused connection is kept. */
 const KEEP_ALIVE = 30_000
-/** Bytes of response headers that are read. */
-const MAX_HEADER_SIZE = 64 * 1024
 
 export interface ClusterPoolOptions {
   /** Whether its connections show the client certificate of connection.credentials. Without, they show none. */
   readonly withCredentials: boolean
   /** How many connections at most; without it, as many as there are requests at a time. */
   readonly connections?: number | undefined
+  /** Shared by those whose connections are not to be opened all at once; without it, nothing waits. */
+  readonly dialLimit?: DialLimit | undefined
   /** Milliseconds to connect, the TLS handshake included. Default 30,000 (client-go's dialer). */
   readonly connectTimeout?: number | undefined
   /** Milliseconds to wait for the headers of a response. Default 0, for ever. */
@@ -40,6 +42,16 @@ export function newClusterPool(connection: ClusterConnection, options: ClusterPo
  * @param options.withCredentials whether they show the client certificate of connection.credentials
  */
 export function newClusterDial(
+  connection: ClusterConnection,
+  options: Pick<ClusterPoolOptions, 'withCredentials' | 'connectTimeout' | 'dialLimit'> &
+    Pick<DialOptions, 'http2'>,
+): Dial {
+  const { dialLimit, ...rest } = options
+  const dial = unlimitedDial(connection, rest)
+  return dialLimit?.limited(dial) ?? dial
+}
+
+function unlimitedDial(
   connection: ClusterConnection,
   options: Pick<ClusterPoolOptions, 'withCredentials' | 'connectTimeout'> & Pick<DialOptions, 'http2'>,
 ): Dial {
@@ -122,10 +134,11 @@ class ClusterPool extends Dispatcher {
 
   #newPool(): Pool {
     const { withCredentials, connections, connectTimeout = CONNECT_TIMEOUT } = this.#options
-    const { headersTimeout, bodyTimeout } = this.#options
-    const dial = this.#proxyUrl
+    const { headersTimeout, bodyTimeout, dialLimit } = this.#options
+    const unlimited = this.#proxyUrl
       ? newProxyDial(this.#proxyUrl, this.#connection, connectTimeout)
-      : newClusterDial(this.#connection, { withCredentials, connectTimeout })
+      : unlimitedDial(this.#connection, { withCredentials, connectTimeout })
+    const dial = dialLimit?.limited(unlimited) ?? unlimited
     const connect: buildConnector.connector = (_options, callback) => {
       dial().then(
         (socket) => callback(null, socket),

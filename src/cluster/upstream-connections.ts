@@ -2,6 +2,9 @@ import type { Dispatcher } from 'undici'
 import type { Dial } from './dial.js'
 import type { SharedConnections } from './shared-connections.js'
 
+/** Bytes of the head of a response that are read: as many as a client's request may have. */
+export const MAX_HEADER_SIZE = 1 << 20
+
 /** Connections of one kind to the apiserver. */
 export interface UpstreamConnections {
   readonly dispatcher: Dispatcher

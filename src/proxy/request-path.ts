@@ -54,6 +54,7 @@ export class RequestPath implements Front {
       upstream,
       reviews,
       inFlight: this.#inFlight,
+      requestTimeout: options.serving.requestTimeout,
       log,
       observeLevel: (level) => metrics.observeLevel(level),
       observeRejected: () => metrics.observeRejected(),

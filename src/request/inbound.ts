@@ -17,6 +17,8 @@ export interface InboundRequest {
   readonly endAfterHeaders?: boolean
   /** The connection: its TLS state and its other end. */
   readonly socket: Socket
+  /** True when its body has broken off, though the client may still wait for an answer. */
+  readonly aborted?: boolean
   /** True when its 'end' has been. An empty body can end before anyone listens. */
   readonly readableEnded: boolean
   on(event: 'data', listener: (chunk: Buffer) => void): unknown
@@ -45,7 +47,7 @@ export interface InboundResponse {
   /** False where the caller is to wait for 'drain'. */
   write(chunk: Buffer): boolean
   addTrailers(trailers: [string, string][]): void
-  end(body?: string): unknown
+  end(body?: string | Buffer): unknown
   /** Cuts the response off, so that the client can tell. */
   destroy(): unknown
   on(event: 'close' | 'drain', listener: () => void): unknown

@@ -2,20 +2,39 @@ import { unescapeBytes } from './escape.js'
 import { visitQuery } from './query.js'
 
 /**
+ * How long a request may take at the most, in milliseconds, if its parameter `timeout` says so; undefined where it leaves
+ * that to the server: it is not there, no duration, or not above 0 (request_deadline.go WithRequestDeadline).
+ *
+ * @param rawQuery as received, one character per byte
+ */
+export function requestedTimeout(rawQuery: string): number | undefined {
+  const timeout = parameter(rawQuery)
+  const duration = timeout === undefined ? undefined : parseDuration(timeout)
+  return typeof duration === 'bigint' && duration > 0n ? Number(duration) / 1e6 : undefined
+}
+
+/**
  * What is wrong with the parameter `timeout` of a query, in kube-apiserver's words; undefined where nothing is. It answers such
  * a request before it asks who sent it (k8s.io/apiserver/pkg/endpoints/filters/request_deadline.go parseTimeout).
  *
  * @param rawQuery as received, one character per byte
  */
 export function invalidTimeout(rawQuery: string): string | undefined {
+  const timeout = parameter(rawQuery)
+  const duration = timeout === undefined ? undefined : parseDuration(timeout)
+  return typeof duration === 'string'
+    ? `invalid timeout specified in the request URL - ${duration}`
+    : undefined
+}
+
+/** The first value of `timeout`, one character per byte; undefined where it is empty as well. */
+function parameter(rawQuery: string): string | undefined {
   if (!rawQuery.includes('timeout') && !rawQuery.includes('%')) return undefined
   let timeout: string | undefined
   visitQuery(rawQuery, (key, rawValue) => {
     if (key === 'timeout') timeout ??= unescapeBytes(rawValue, true)?.toString('latin1')
   })
-  if (timeout === undefined || timeout === '') return undefined
-  const error = durationError(timeout)
-  return error === undefined ? undefined : `invalid timeout specified in the request URL - ${error}`
+  return timeout === '' ? undefined : timeout
 }
 
 const NANOSECONDS: ReadonlyMap<string, bigint> = new Map([
@@ -34,11 +53,12 @@ const PART = /([0-9]*)(?:\.([0-9]*))?([^0-9.]*)/y
 /** More digits than this, but for zeros in front, are more than 64 bits. */
 const MAX_DIGITS = 20
 
-/** What Go's time.ParseDuration says of `text`, one character per byte; undefined where it is a duration. */
-function durationError(text: string): string | undefined {
+/** Go's time.ParseDuration of `text`, one character per byte: nanoseconds, or what it says is wrong. */
+function parseDuration(text: string): bigint | string {
   const rest = text.replace(/^[-+]/, '')
+  const negative = text.startsWith('-')
   const invalid = `time: invalid duration ${quote(text)}`
-  if (rest === '0') return undefined
+  if (rest === '0') return 0n
   if (rest === '') return invalid
   let total = 0n
   for (PART.lastIndex = 0; PART.lastIndex < rest.length;) {
@@ -53,7 +73,8 @@ function durationError(text: string): string | undefined {
     if (fraction !== '') total += BigInt(Math.trunc(Number(`0.${fraction}`) * Number(nanoseconds)))
     if (total > MAX) return invalid
   }
-  return total === MAX && !text.startsWith('-') ? invalid : undefined
+  if (total === MAX && !negative) return invalid
+  return negative ? -total : total
 }
 
 /** Go's time quote: bytes that are no printable ASCII are escaped one by one. */

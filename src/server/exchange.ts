@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import type { Authenticated } from '../request/authenticated.js'
 import type { ObjectReference } from '../audit/event.js'
 import type { AuditContext, RequestAttributes } from '../audit/context.js'
 import type { Impersonation } from '../authentication/impersonation/headers.js'
+import { auditIDOf } from '../request/audit-id.js'
 import type { UserInfo } from '../request/user-info.js'
 import type { ClientHeaders } from '../request/client-headers.js'
 import type { InboundRequest, InboundResponse, InboundUpgrade } from '../request/inbound.js'
@@ -19,6 +19,8 @@ import type { StatusError } from './status-error.js'
 /** A request as far as it could be understood, and what the handler learns of it on its way. */
 export class Exchange implements Stoppable {
   readonly auditID: string
+  /** What the client's own Audit-ID was, where it was replaced. */
+  readonly replacedAuditID: string | undefined
   readonly peer: string
   /** Whether it has an event at stage ResponseStarted. */
   readonly longRunning: boolean
@@ -47,13 +49,20 @@ export class Exchange implements Stoppable {
     /** Set where the request cannot be understood and is to be answered with this. */
     readonly refusal: StatusError | undefined,
   ) {
-    this.auditID = headers.get('audit-id') || randomUUID()
+    const auditID = auditIDOf(headers)
+    this.auditID = auditID.id
+    this.replacedAuditID = auditID.replaced
     this.peer = req.socket.remoteAddress ?? ''
     this.longRunning = isLongRunning(info)
   }
 
   get endless(): boolean {
     return this.longRunning || this.switched
+  }
+
+  /** True once it was written upstream, or begun to be. */
+  get sent(): boolean {
+    return this.#forwarding?.sent === true
   }
 
   get watch(): boolean {

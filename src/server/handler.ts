@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { ABORTED } from '../audit/annotations.js'
+import { OUTCOME, REPLACED_AUDIT_ID, UNKNOWN } from '../audit/annotations.js'
 import type { AuditConfig } from '../audit/audit-config.js'
 import { AuditContext, type EventRecorder } from '../audit/context.js'
 import type { Captures } from '../audit/capture/body-capture.js'
@@ -11,20 +11,22 @@ import {
   type Authenticator,
 } from '../authentication/authenticator.js'
 import type { Authenticated } from '../request/authenticated.js'
+import { requestedTimeout } from '../request/timeout.js'
 import type { UserInfo } from '../request/user-info.js'
 import { ImpersonationAuthorizer } from '../authentication/impersonation/authorizer.js'
 import { readImpersonation, withOriginalUser } from '../authentication/impersonation/headers.js'
 import { requestAttributes } from '../authentication/impersonation/request-attributes.js'
-import { errorMessage } from '../errors.js'
 import type { InboundRequest, InboundResponse, InboundUpgrade } from '../request/inbound.js'
 import type { IdentityHeaders } from '../request/identity-headers.js'
 import { forward, type ForwardRequest } from '../upstream/forward.js'
 import { upstreamHeaders } from '../upstream/request-headers.js'
-import type { Outcome } from '../upstream/response-pump.js'
+import type { Forwarding, Outcome } from '../upstream/response-pump.js'
 import type { ReviewClient } from '../cluster/reviews.js'
 import { tunnel } from '../upstream/tunnel.js'
+import { systemTimers, type Timer } from '../timers.js'
 import type { Route, Upstream } from '../upstream/upstream.js'
 import { answer } from './answer.js'
+import { answerAudited, conclude, describeAnswer } from './conclude.js'
 import type { Exchange } from './exchange.js'
 import type { InFlight } from './in-flight.js'
 import { statusFor } from './refusal.js'
@@ -44,12 +46,17 @@ export interface HandlerDependencies {
   /** For the SubjectAccessReviews of users who impersonate, where the proxy itself impersonates. */
   readonly reviews: ReviewClient
   readonly inFlight: InFlight
+  /** Milliseconds within which the apiserver answers requests that are not long-running. */
+  readonly requestTimeout: number
   readonly log: Logger
   /** Counts a request by the level that the policy gave it. */
   observeLevel(level: Level): void
   /** Counts a request that was refused because its event could not be stored. */
   observeRejected(): void
 }
+
+/** Milliseconds that the apiserver has beyond its own time, so that it is the apiserver who says that it is over. */
+const LATENESS = 5000
 
 /**
  * What happens to a request, from top to bottom: who is it, what does it ask, what does the policy say, then upstream and
@@ -113,14 +120,21 @@ export class RequestHandler {
 
   /** Asks the policy how the request is recorded: its audit context, undefined where it has no events. */
   #evaluate(exchange: Exchange): AuditContext | undefined {
-    const { policy, recorder } = this.#deps
+    const { policy } = this.#deps
     const user = exchange.authenticated?.user
     const config = policy.evaluate(user, exchange.info)
     this.#deps.observeLevel(config.level)
     exchange.evaluated = true
     if (config.level === 'None') return undefined
-    exchange.audit = new AuditContext(recorder, config, exchange.attributes(user ?? NOBODY))
-    return exchange.audit
+    return this.#audit(exchange, config, user ?? NOBODY)
+  }
+
+  #audit(exchange: Exchange, config: AuditConfig, user: UserInfo): AuditContext {
+    const { replacedAuditID } = exchange
+    const audit = new AuditContext(this.#deps.recorder, config, exchange.attributes(user))
+    if (replacedAuditID !== undefined) audit.annotate({ [REPLACED_AUDIT_ID]: replacedAuditID })
+    exchange.audit = audit
+    return audit
   }
 
   /** A bug of ours, met by one request: it gets its Panic event and a 500, and nobody else notices. */
@@ -128,6 +142,7 @@ export class RequestHandler {
     this.#deps.log.error({ err, auditID: exchange.auditID }, 'panic while serving a request')
     try {
       if (!exchange.evaluated) this.#evaluateInPanic(exchange)
+      if (exchange.sent) exchange.audit?.annotate({ [OUTCOME]: UNKNOWN })
       await exchange.audit?.panic(err)
     } finally {
       answer(exchange.res, exchange.auditID, status.internalError('the proxy failed to serve the request'))
@@ -139,8 +154,7 @@ export class RequestHandler {
     try {
       this.#evaluate(exchange)
     } catch {
-      const user = exchange.authenticated?.user ?? NOBODY
-      exchange.audit = new AuditContext(this.#deps.recorder, WITHOUT_POLICY, exchange.attributes(user))
+      this.#audit(exchange, WITHOUT_POLICY, exchange.authenticated?.user ?? NOBODY)
     }
   }
 
@@ -186,7 +200,7 @@ export class RequestHandler {
     } catch (err) {
       const error = statusFor(err)
       if (error === undefined) throw err
-      await this.#answerAudited(exchange, error)
+      await answerAudited(exchange, error)
     }
   }
 
@@ -206,6 +220,8 @@ export class RequestHandler {
       requestObserver: observer?.requestCapture,
       observer,
       auditID: exchange.auditID,
+      method: exchange.method,
+      bodyTimeout: longRunning ? 0 : this.#deps.requestTimeout + LATENESS,
       longRunning,
       mayShare: exchange.streams,
     }
@@ -213,7 +229,7 @@ export class RequestHandler {
     const forwarding =
       upgrade?.protocol === undefined
         ? forward(req, res, request)
-        : tunnel(req, res, upgrade, {
+        : tunnel(res, upgrade, {
             ...request,
             protocol: upgrade.protocol,
             onSwitch: () => {
@@ -222,72 +238,29 @@ export class RequestHandler {
             },
           })
     exchange.follow(forwarding)
+    const expiry = this.#expire(exchange, forwarding)
     let outcome: Outcome
     try {
       outcome = await forwarding.outcome
     } catch (err) {
       observer?.discard()
       throw err
+    } finally {
+      expiry?.cancel()
     }
-    await this.#conclude(exchange, outcome, observer)
+    await conclude(exchange, outcome, observer, this.#deps.log)
   }
 
-  async #conclude(exchange: Exchange, outcome: Outcome, observer: ResponseAudit | undefined): Promise<void> {
-    const { res, audit } = exchange
-    const whole = outcome.kind === 'complete'
-    const started = observer?.finish({ request: !whole || outcome.requestComplete, response: whole })
-    if (started instanceof Promise) await started
-    switch (outcome.kind) {
-      case 'complete': {
-        const stored = audit?.responseComplete()
-        if (stored instanceof Promise) await stored
-        res.end()
-        return
-      }
-      case 'client-gone':
-        // That is how a watch ends.
-        if (!exchange.longRunning || !outcome.started) audit?.annotate({ [ABORTED]: 'by the client' })
-        if (!outcome.started && exchange.longRunning) await audit?.closedEarly()
-        await audit?.responseComplete()
-        return
-      case 'upstream-gone':
-        this.#deps.log.warn(
-          { auditID: exchange.auditID, reason: errorMessage(outcome.error) },
-          'the upstream broke off',
-        )
-        audit?.annotate({ [ABORTED]: 'by the upstream' })
-        await audit?.responseComplete()
-        res.destroy()
-        return
-      case 'unreachable':
-        this.#deps.log.error(
-          { auditID: exchange.auditID, reason: errorMessage(outcome.error) },
-          'the upstream is unreachable',
-        )
-        await this.#answerAudited(exchange, status.serviceUnavailable('the apiserver is unreachable'))
-        return
-      case 'ended':
-        if (!outcome.started) {
-          await this.#answerAudited(exchange, status.serviceUnavailable('the proxy is shutting down'))
-          return
-        }
-        audit?.annotate({ [ABORTED]: 'by the proxy, which is shutting down' })
-        await audit?.responseComplete()
-        // A stream of unknown length may end here; a body that announced its length must be seen to be cut off.
-        if (exchange.endless && outcome.open) res.end()
-        else res.destroy()
-    }
-  }
-
-  /** An error of the proxy's own in place of the upstream's answer. */
-  async #answerAudited(exchange: Exchange, error: status.StatusError): Promise<void> {
-    const { audit } = exchange
-    if (audit !== undefined) {
-      describeAnswer(audit, error)
-      if (exchange.longRunning) await audit.responseStarted()
-      await audit.responseComplete()
-    }
-    answer(exchange.res, exchange.auditID, error)
+  /**
+   * Ends what the apiserver should have ended itself: k8s.io/apiserver/pkg/server/filters/timeout.go, with the time that
+   * pkg/endpoints/filters/request_deadline.go allows.
+   */
+  #expire({ longRunning, target, receivedAt }: Exchange, forwarding: Forwarding): Timer | undefined {
+    if (longRunning) return undefined
+    const { recorder, requestTimeout } = this.#deps
+    const allowed = Math.min(requestedTimeout(target.rawQuery) ?? Infinity, requestTimeout)
+    const elapsed = (recorder.now() - receivedAt) / 1000
+    return systemTimers.after(Math.max(Math.ceil(allowed + LATENESS - elapsed), 0), () => forwarding.expire())
   }
 }
 
@@ -296,11 +269,6 @@ const WITHOUT_POLICY: AuditConfig = { level: 'Metadata', omitStages: new Set(), 
 
 /** The user of an event for which nobody was authenticated. */
 const NOBODY: UserInfo = { username: '' }
-
-function describeAnswer(audit: AuditContext, error: status.StatusError): void {
-  audit.setStatus(status.responseStatusOf(error))
-  if (audit.config.level === 'RequestResponse') audit.setResponseBody({ json: status.statusJSON(error) })
-}
 
 function ignoreLateError(): void {
   // The exchange hears of a broken connection from 'close'.

@@ -120,8 +120,8 @@ export class Http2Response implements InboundResponse {
     this.#trailers = group(trailers.flat())
   }
 
-  end(body?: string): void {
-    const empty = body === undefined || body === '' || this.#bodyless
+  end(body?: string | Buffer): void {
+    const empty = body === undefined || body.length === 0 || this.#bodyless
     this.#respond(empty && this.#trailers === undefined)
     const stream = this.#stream
     if (this.destroyed) return

@@ -104,9 +104,8 @@ export class Listener {
     this.#server.on('connection', (socket: Socket) => this.#track(socket))
     this.#server.on('clientError', (err: NodeJS.ErrnoException, socket: Socket) => {
       const answer = this.#answers.get(socket)
-      // What stands in the middle of a response is part of it to whoever reads it.
-      if (answer?.headersSent === true && !answer.writableFinished) socket.destroy()
-      else if (err.code === 'ECONNRESET') socket.destroy()
+      if (err.code === 'ECONNRESET') socket.destroy()
+      else if (answer?.writableFinished === false) breakOff(answer, socket)
       // What else it brings is no request either: it is read and forgotten.
       else if (!this.#refused.has(socket)) this.#refuse(err, socket)
     })
@@ -246,6 +245,20 @@ export class Listener {
     this.#sockets.add(socket)
     socket.on('close', () => this.#sockets.delete(socket))
   }
+}
+
+/**
+ * A client has sent what is no HTTP while it waits for an answer. Where that is in the body of its request, the request is
+ * told, which answers it as kube-apiserver does; else it is no part of the request, whose answer is the last.
+ */
+function breakOff(answer: ServerResponse, socket: Socket): void {
+  const { req } = answer
+  // What stands in the middle of a response is part of it to whoever reads it.
+  if (answer.headersSent) return void socket.destroy()
+  answer.shouldKeepAlive = false
+  if (req.complete || req.aborted) return
+  req.aborted = true
+  req.emit('aborted')
 }
 
 /** What does not parse as a request gets a Status all the same. */

@@ -1,6 +1,6 @@
 import { createSecureContext, type SecureVersion } from 'node:tls'
 import { readCertificateFiles } from '../certificate-files.js'
-import { unsetOrOneOf } from '../cli/checks.js'
+import { notNegative, unsetOrOneOf } from '../cli/checks.js'
 import { FlagValues } from '../cli/flag-values.js'
 import type { Flag, Settings } from '../cli/flag.js'
 import { ConfigError, errorMessage } from '../errors.js'
@@ -18,6 +18,8 @@ export interface ServingOptions extends ServingFiles {
   /** OpenSSL's list; undefined: Node.js's. */
   readonly ciphers: string | undefined
   readonly http2: Http2Options
+  /** Milliseconds within which the apiserver answers what is not long-running. */
+  readonly requestTimeout: number
   /** Whether other processes may listen on the same address and port. */
   readonly permitPortSharing: boolean
 }
@@ -100,6 +102,14 @@ export const SERVING_FLAGS = [
     help: 'Let other processes listen on the same address and port (SO_REUSEPORT): the kernel spreads connections over them. Each of --workers then takes its own from the kernel. Needs Node.js 22.12 or later. A socket of systemd has ReusePort= instead.',
   },
   {
+    name: 'request-timeout',
+    type: 'duration',
+    default: 60_000,
+    group: 'Generic',
+    validate: notNegative,
+    help: 'How long the apiserver takes at the most to answer what is not long-running: its own --request-timeout. A request that it has not answered 5 seconds after that, or after the timeout that the request itself names, is answered with status 504, and may have been carried out all the same. Watches, logs, exec and the like may take as long as they want.',
+  },
+  {
     name: 'goaway-chance',
     type: 'float64',
     default: 0,
@@ -152,6 +162,7 @@ export function readServingOptions(settings: Settings): ServingOptions {
       maxStreams: values.get('http2-max-streams-per-connection'),
       goawayChance: values.get('goaway-chance'),
     },
+    requestTimeout: values.get('request-timeout'),
     permitPortSharing,
   }
 }

@@ -9,7 +9,8 @@ import { refusesImpersonation } from '../authentication/impersonation/refused.js
 import { andThen, type Awaitable } from '../awaitable.js'
 import { acceptsJSON } from '../request/accept.js'
 import type { RequestInfo } from '../request/request-info.js'
-import type { ResponseHead, ResponseObserver } from '../upstream/response-pump.js'
+import type { ResponseHead } from '../upstream/response-head.js'
+import type { ResponseObserver } from '../upstream/response-pump.js'
 import { deprecationAnnotations } from './deprecation.js'
 import type { Exchange } from './exchange.js'
 

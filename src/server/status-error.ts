@@ -3,11 +3,17 @@ import type { ResponseStatus } from '../audit/event.js'
 /** An error that the proxy itself answers, as the metav1.Status that kube-apiserver would send. */
 export interface StatusError {
   readonly code: number
-  readonly reason: string
+  /** Undefined: as of Go's errors that are no Status of their own. */
+  readonly reason?: string
   readonly message: string
   readonly retryAfterSeconds?: number
   /** metav1.StatusDetails, but for the seconds. */
-  readonly details?: { readonly name?: string; readonly group?: string; readonly kind?: string }
+  readonly details?: {
+    readonly name?: string
+    readonly group?: string
+    readonly kind?: string
+    readonly causes?: readonly { readonly message: string }[]
+  }
 }
 
 /** k8s.io/apimachinery/pkg/api/errors NewUnauthorized, as endpoints/filters/authentication.go Unauthorized uses it. */
@@ -27,6 +33,29 @@ export function internalError(message: string): StatusError {
 export function serviceUnavailable(message: string): StatusError {
   return { code: 503, reason: 'ServiceUnavailable', message, retryAfterSeconds: 1 }
 }
+
+/** The request went upstream and has no answer. Without a time to wait: client-go would send it again by itself. */
+export function outcomeUnknown(message: string): StatusError {
+  return { code: 503, reason: 'ServiceUnavailable', message: `${message}: ${MAY_HAVE_HAPPENED}` }
+}
+
+/**
+ * k8s.io/apimachinery/pkg/api/errors NewTimeoutError, in the words of k8s.io/apiserver/pkg/server/filters/timeout.go.
+ * @param sent whether the request went upstream
+ */
+export function timeout(sent: boolean): StatusError {
+  return {
+    code: 504,
+    reason: 'Timeout',
+    message: 'Timeout: request did not complete within the allotted timeout',
+    details: sent ? { causes: [{ message: MAY_HAVE_HAPPENED }] } : {},
+  }
+}
+
+/** What kube-apiserver answers and logs where the body of a request breaks off: the error of Go's reader. */
+export const UNEXPECTED_EOF: StatusError = { code: 500, message: 'unexpected EOF' }
+
+const MAY_HAVE_HAPPENED = 'the request may have been carried out'
 
 /** k8s.io/apimachinery/pkg/api/errors NewForbidden, but for the message. */
 export function forbidden(message: string, details?: StatusError['details']): StatusError {
@@ -58,7 +87,7 @@ export function responseStatusOf(error: StatusError): ResponseStatus {
   return {
     status: 'Failure',
     message: error.message,
-    reason: error.reason,
+    ...(error.reason === undefined ? {} : { reason: error.reason }),
     code: error.code,
     ...(details === undefined ? {} : { details: JSON.stringify(details) }),
   }

@@ -103,7 +103,7 @@ export class UpgradeResponse implements InboundResponse, InboundUpgrade {
     this.#http.addTrailers(trailers)
   }
 
-  end(body?: string): void {
+  end(body?: string | Buffer): void {
     if (this.#switched) this.#socket.destroySoon()
     else this.#http.end(body)
   }

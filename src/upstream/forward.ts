@@ -13,6 +13,8 @@ export interface ForwardRequest extends PumpOptions {
   readonly headers: string[]
   /** Sees the request's body pass. */
   readonly requestObserver: BodyObserver | undefined
+  /** Milliseconds that the response may stand still once it has begun; 0: for ever. */
+  readonly bodyTimeout: number
   /** Whether it stays open, so that it had better share a connection with others. */
   readonly mayShare: boolean
 }
@@ -26,16 +28,19 @@ export interface ForwardRequest extends PumpOptions {
  */
 export function forward(req: InboundRequest, res: InboundResponse, request: ForwardRequest): Forwarding {
   const body = hasBody(req) ? new RequestBody(req, request.requestObserver) : null
-  // A response that ends while the request waits for a connection has no controller to abort yet.
-  body?.on('error', ignore)
   const pump = new ResponsePump(res, request, body)
+  body?.on('error', () => {
+    if (body.aborted) pump.requestBroken()
+  })
   if (pump.over) return pump
   const { dispatcher, shared, origin, pathPrefix } = request.connections
-  const method = req.method ?? 'GET'
   const path = pathPrefix + request.target
-  const { headers } = request
+  const { method, headers, bodyTimeout } = request
   const dispatch = () =>
-    void dispatcher.dispatch({ origin, method, path, headers, body }, new DispatchedResponse(pump))
+    void dispatcher.dispatch(
+      { origin, method, path, headers, body, bodyTimeout },
+      new DispatchedResponse(pump),
+    )
   if (shared === undefined || !request.mayShare || body !== null) dispatch()
   else void new SharedRequest(shared, pump, dispatch).send({ method, path, headers })
   return pump
@@ -51,6 +56,7 @@ class DispatchedResponse implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#pump.attach(controller)
+    this.#pump.written()
   }
 
   onResponseStart(
@@ -73,8 +79,4 @@ class DispatchedResponse implements Dispatcher.DispatchHandler {
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
     this.#pump.failed(error)
   }
-}
-
-function ignore(): void {
-  // The pump hears of the same error from undici or from the response.
 }

@@ -31,6 +31,7 @@ export class RequestBody extends Readable {
     request.pause()
     // HTTP/2 can say only after the headers that there is no body, and Node ends such a stream without being read.
     if (request.readableEnded) this.#onEnd()
+    else if (request.aborted === true) this.#onAborted()
   }
 
   override _read(): void {

@@ -1,21 +1,7 @@
 import type { Awaitable } from '../awaitable.js'
-import { headerBytes, isHopByHop } from '../request/client-headers.js'
 import type { InboundResponse } from '../request/inbound.js'
 import type { RequestBody } from './request-body.js'
-
-/** What an observer is told of a response before its body. Headers are as the upstream sent them. */
-export interface ResponseHead {
-  readonly statusCode: number
-  readonly contentType: string | undefined
-  readonly contentEncoding: string | undefined
-  /** The Warning headers, one character per byte. */
-  readonly warnings: readonly string[]
-  /** Whether it has the headers of API priority and fairness. */
-  readonly prioritized: boolean
-}
-
-/** k8s.io/api/flowcontrol/v1 ResponseHeaderMatchedPriorityLevelConfigurationUID. */
-const PRIORITY_LEVEL = 'x-kubernetes-pf-prioritylevel-uid'
+import { hasNoBody, readHead, readTrailers, SWITCHED, type ResponseHead } from './response-head.js'
 
 /** What someone who watches the response pass is told. An exception in here ends the request, not the process. */
 export interface ResponseObserver {
@@ -28,22 +14,33 @@ export interface ResponseObserver {
 
 /** How the exchange with the upstream ended. */
 export type Outcome =
-  /** The response passed whole; the caller ends it. */
-  | { readonly kind: 'complete'; readonly requestComplete: boolean }
+  /**
+   * The response has come whole; the caller ends it, with the `last` bytes of one that says how long it is: who has those
+   * has all of it.
+   */
+  | { readonly kind: 'complete'; readonly requestComplete: boolean; readonly last: Buffer | undefined }
   /** The client went away. */
   | { readonly kind: 'client-gone'; readonly started: boolean }
+  /** The request's body broke off. The client may have gone, or may still wait for an answer. */
+  | { readonly kind: 'request-broken'; readonly started: boolean }
   /** The upstream broke off in the middle of its response. */
   | { readonly kind: 'upstream-gone'; readonly error: Error }
   /** No response came. */
-  | { readonly kind: 'unreachable'; readonly error: Error }
+  | { readonly kind: 'unanswered'; readonly error: Error }
+  /** No response came in time. */
+  | { readonly kind: 'late' }
   /** The proxy itself ended it. `open`: the response had no announced length, so that it may end where it is. */
   | { readonly kind: 'ended'; readonly started: boolean; readonly open: boolean }
 
 /** A request under way upstream, which its owner can end early. */
 export interface Forwarding {
   readonly outcome: Promise<Outcome>
+  /** True once the request was written upstream, or begun to be: what became of it only its answer can tell. */
+  readonly sent: boolean
   /** Ends the exchange: the upstream is aborted, and the outcome is `ended`. */
   end(): void
+  /** Its time is over: unless the response has begun, the upstream is aborted, and the outcome is `late`. */
+  expire(): void
 }
 
 /** Where a response comes from. */
@@ -58,33 +55,32 @@ export interface PumpOptions {
   /** Undefined where nobody watches. */
   readonly observer: ResponseObserver | undefined
   readonly auditID: string
+  /** The request's. */
+  readonly method: string
   /** True where the response's head must not wait for its first byte of body. */
   readonly longRunning: boolean
 }
 
-const NO_WARNINGS: readonly string[] = []
-const SWITCHED: ResponseHead = {
-  statusCode: 101,
-  contentType: undefined,
-  contentEncoding: undefined,
-  warnings: NO_WARNINGS,
-  prioritized: false,
-}
-
 /**
  * Passes one response from the upstream to the client, with back-pressure, and knows how that ended. It does not end
- * `res`. The outcome rejects only where the observer threw.
+ * `res`, and it passes nothing with which the client would have all of the response: that is for its owner to do, when
+ * the request's last event is stored. The outcome rejects only where the observer threw.
  */
 export class ResponsePump implements Forwarding {
   readonly outcome: Promise<Outcome>
   #settle!: (outcome: Outcome) => void
   #fail!: (error: unknown) => void
   #source: ResponseSource | undefined
+  #sent = false
   #started = false
   #open = false
   #finished = false
   /** Whether the client takes no more for now. */
   #full = false
+  /** Bytes of the body that are to come; Infinity where the response does not say how many. */
+  #remaining = Infinity
+  /** Those of the body's bytes that are its owner's to pass on. */
+  #last: Buffer | undefined
   /** What waits for the observer to be ready for the response; undefined where nothing has to. */
   #held: (() => void)[] | undefined
 
@@ -104,6 +100,7 @@ export class ResponsePump implements Forwarding {
     res.on('drain', this.#onDrain)
     // It may have gone while it was being authenticated.
     if (res.destroyed) this.#onClose()
+    else if (body?.aborted === true) this.requestBroken()
   }
 
   /** True when the outcome is known: nothing of what comes from the upstream is wanted any more. */
@@ -111,8 +108,29 @@ export class ResponsePump implements Forwarding {
     return this.#finished
   }
 
+  get sent(): boolean {
+    return this.#sent
+  }
+
   end(): void {
     this.#finish({ kind: 'ended', started: this.#started, open: this.#open })
+    this.#abort()
+  }
+
+  expire(): void {
+    if (this.#started) return
+    this.#finish({ kind: 'late' })
+    this.#abort()
+  }
+
+  /** The request is about to be written. */
+  written(): void {
+    if (!this.#finished) this.#sent = true
+  }
+
+  /** The client has broken off what it was sending. */
+  requestBroken(): void {
+    this.#finish({ kind: 'request-broken', started: this.#started })
     this.#abort()
   }
 
@@ -125,32 +143,16 @@ export class ResponsePump implements Forwarding {
   /** @param raw name, value, ...; Buffers hold latin1 */
   start(statusCode: number, statusMessage: string, raw: readonly (Buffer | string)[]): void {
     if (this.#finished) return
-    const headers: string[] = []
-    let contentType: string | undefined
-    let contentEncoding: string | undefined
-    let warnings = NO_WARNINGS
-    let hasLength = false
-    let prioritized = false
-    for (let i = 0; i < raw.length; i += 2) {
-      const name = text(raw[i] as Buffer)
-      const value = text(raw[i + 1] as Buffer)
-      const lower = name.toLowerCase()
-      if (isHopByHop(lower) || lower === 'audit-id') continue
-      if (lower === 'content-type') contentType ??= value
-      else if (lower === 'content-encoding') contentEncoding ??= value
-      else if (lower === 'content-length') hasLength = true
-      else if (lower === 'warning') warnings = [...warnings, value]
-      else if (lower === PRIORITY_LEVEL) prioritized = true
-      headers.push(name, value)
-    }
-    headers.push('Audit-Id', headerBytes(this.#options.auditID))
+    const { headers, length, ...seen } = readHead(raw, this.#options.auditID)
+    this.#remaining = length
     this.#started = true
-    this.#open = !hasLength
-    this.#afterObserver({ statusCode, contentType, contentEncoding, warnings, prioritized }, () => {
+    this.#open = this.#remaining === Infinity
+    const whole = this.#remaining === 0 || hasNoBody(this.#options.method, statusCode)
+    this.#afterObserver({ statusCode, ...seen }, () => {
       this.#res.sendDate = false
       this.#res.writeHead(statusCode, statusMessage, headers)
       // A head that announces a body of known length can travel with it; any other may be a stream that stays silent.
-      if (this.#options.longRunning || !hasLength) this.#res.flushHeaders()
+      if (!whole && (this.#options.longRunning || this.#open)) this.#res.flushHeaders()
     })
   }
 
@@ -159,24 +161,28 @@ export class ResponsePump implements Forwarding {
     if (this.#held !== undefined) return void this.#held.push(() => this.data(chunk))
     this.guard(() => {
       this.#options.observer?.data(chunk)
-      if (this.#res.write(chunk)) return
-      this.#full = true
-      this.#source?.pause()
+      this.#remaining -= chunk.length
+      if (this.#remaining <= 0) this.#last = chunk
+      else if (this.#res.write(chunk)) return
+      else this.#hold()
     })
+  }
+
+  #hold(): void {
+    this.#full = true
+    this.#source?.pause()
   }
 
   /** The response has passed whole. */
   complete(rawTrailers: readonly (Buffer | string)[] = []): void {
     if (this.#finished) return
     if (this.#held !== undefined) return void this.#held.push(() => this.complete(rawTrailers))
-    if (rawTrailers.length > 0) this.#addTrailers(rawTrailers)
-    this.#finish({ kind: 'complete', requestComplete: this.#body?.complete ?? true })
+    if (rawTrailers.length > 0) this.guard(() => this.#res.addTrailers(readTrailers(rawTrailers)))
+    this.#finish({ kind: 'complete', requestComplete: this.#body?.complete ?? true, last: this.#last })
   }
 
   failed(error: Error): void {
-    // A request body that breaks off is what the upstream connection fails with first.
-    if (this.#body?.aborted === true) this.#finish({ kind: 'client-gone', started: this.#started })
-    else this.#finish(this.#started ? { kind: 'upstream-gone', error } : { kind: 'unreachable', error })
+    this.#finish(this.#started ? { kind: 'upstream-gone', error } : { kind: 'unanswered', error })
   }
 
   /**
@@ -221,16 +227,8 @@ export class ResponsePump implements Forwarding {
     }
   }
 
-  #addTrailers(raw: readonly (Buffer | string)[]): void {
-    const trailers: [string, string][] = []
-    for (let i = 0; i < raw.length; i += 2) {
-      const name = text(raw[i] as Buffer)
-      if (!isHopByHop(name.toLowerCase())) trailers.push([name, text(raw[i + 1] as Buffer)])
-    }
-    this.guard(() => this.#res.addTrailers(trailers))
-  }
-
   readonly #onClose = (): void => {
+    if (this.#body?.complete === false) return this.requestBroken()
     this.#finish({ kind: 'client-gone', started: this.#started })
     this.#abort()
   }
@@ -256,8 +254,4 @@ export class ResponsePump implements Forwarding {
   #abort(): void {
     this.#source?.abort(new Error('the exchange is over'))
   }
-}
-
-function text(value: Buffer | string): string {
-  return typeof value === 'string' ? value : value.toString('latin1')
 }

@@ -79,6 +79,7 @@ export class SharedRequest {
       pump.failed(failure ?? new Error(`the stream was closed with code ${stream.rstCode}`))
     })
     pump.attach(new StreamSource(stream))
+    pump.written()
   }
 }
 

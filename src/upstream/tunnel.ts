@@ -5,12 +5,10 @@ import {
 } from 'node:http'
 import type { Socket } from 'node:net'
 import { headerBytes, isHopByHop } from '../request/client-headers.js'
-import type { InboundRequest, InboundResponse, InboundUpgrade } from '../request/inbound.js'
+import type { InboundResponse, InboundUpgrade } from '../request/inbound.js'
+import { MAX_HEADER_SIZE } from '../cluster/upstream-connections.js'
 import type { ForwardRequest } from './forward.js'
 import { ResponsePump, type Forwarding, type Outcome, type ResponseSource } from './response-pump.js'
-
-/** Bytes of response headers that are read. */
-const MAX_HEADER_SIZE = 64 * 1024
 
 export interface TunnelRequest extends ForwardRequest {
   /** What to ask the upstream for: the value of the Upgrade header. */
@@ -29,14 +27,9 @@ export interface TunnelRequest extends ForwardRequest {
  * the 101 joined and in lower case (two groups of one identity would become one), refuses POST and SPDY/3.1, and tells
  * nobody what it passed, whereas the audit event needs the refusal's Status.
  */
-export function tunnel(
-  req: InboundRequest,
-  res: InboundResponse,
-  upgrade: InboundUpgrade,
-  request: TunnelRequest,
-): Forwarding {
+export function tunnel(res: InboundResponse, upgrade: InboundUpgrade, request: TunnelRequest): Forwarding {
   const joined = new Tunnel(res, upgrade, request)
-  joined.start(req.method ?? 'GET')
+  joined.start()
   return joined
 }
 
@@ -62,14 +55,22 @@ class Tunnel implements Forwarding, ResponseSource {
     return this.#pump.outcome
   }
 
+  get sent(): boolean {
+    return this.#pump.sent
+  }
+
   end(): void {
     this.#pump.end()
   }
 
-  start(method: string): void {
+  expire(): void {
+    this.#pump.expire()
+  }
+
+  start(): void {
     if (this.#pump.over) return
     this.#request.connections.dial().then(
-      (socket) => this.#send(socket, method),
+      (socket) => this.#send(socket),
       (err: Error) => this.#pump.failed(err),
     )
   }
@@ -87,14 +88,14 @@ class Tunnel implements Forwarding, ResponseSource {
     this.#upstream?.destroy()
   }
 
-  #send(socket: Socket, method: string): void {
+  #send(socket: Socket): void {
     socket.on('error', this.#onError)
     this.#upstream = socket
     if (this.#pump.over) {
       socket.destroy()
       return
     }
-    const { connections, headers, protocol, target } = this.#request
+    const { connections, headers, method, protocol, target } = this.#request
     const all = ['Host', new URL(connections.origin).host, 'Connection', 'Upgrade', 'Upgrade', protocol]
     // Without a length node:http would announce chunks.
     if (method !== 'GET' && !names(headers, 'content-length')) all.push('Content-Length', '0')
@@ -108,6 +109,7 @@ class Tunnel implements Forwarding, ResponseSource {
     this.#outgoing.on('upgrade', (response, upstream: Socket, head) => this.#join(response, upstream, head))
     this.#outgoing.on('response', (response) => this.#refused(response))
     this.#outgoing.on('error', this.#onError)
+    this.#pump.written()
     this.#outgoing.end()
   }
 

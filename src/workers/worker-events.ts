@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { ABORTED } from '../audit/annotations.js'
+import { ABORTED, OUTCOME, UNKNOWN } from '../audit/annotations.js'
 import type { Event } from '../audit/event.js'
 import type { EventStore } from './event-store.js'
 import { FRAME, FrameReader, FrameWriter, type Frame } from './frames.js'
@@ -111,6 +111,10 @@ function lastEvent(event: Event, now: number): Event {
       message: "kube-audit-proxy panic'd: the worker process died",
     },
     stageTimestamp: now,
-    annotations: { ...event.annotations, [ABORTED]: 'by the proxy, whose worker process died' },
+    annotations: {
+      ...event.annotations,
+      [ABORTED]: 'by the proxy, whose worker process died',
+      [OUTCOME]: UNKNOWN,
+    },
   }
 }

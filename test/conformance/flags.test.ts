@@ -52,7 +52,7 @@ const NOT_HERE: Readonly<Record<string, readonly string[]>> = {
   ],
   'how long and how many at once is for the apiserver to say, whose answers these are': [
     ...['enable-priority-and-fairness', 'livez-grace-period', 'max-connection-bytes-per-sec'],
-    ...['max-mutating-requests-inflight', 'max-requests-inflight', 'min-request-timeout', 'request-timeout'],
+    ...['max-mutating-requests-inflight', 'max-requests-inflight', 'min-request-timeout'],
   ],
   'headers of responses pass as the apiserver sends them': [
     ...['cors-allowed-origins', 'strict-transport-security-directives'],

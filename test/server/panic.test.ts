@@ -65,6 +65,7 @@ async function serve(
     }),
     upstream: new Upstream(() => connections, new RequestHeaderAsserter(() => connections)),
     reviews: undefined as unknown as ReviewClient,
+    requestTimeout: 60_000,
     inFlight: new InFlight(),
     log: memoryLog().log,
     observeLevel: () => undefined,

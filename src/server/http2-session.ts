@@ -7,6 +7,7 @@ import {
   type ServerSessionOptions,
 } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
+import { MAX_HEADER_SIZE } from '../cluster/upstream-connections.js'
 import { TokenBucket } from '../token-bucket.js'
 import type { ServeRequest } from '../request/inbound.js'
 import { Http2Request, Http2Response } from './http2-stream.js'
@@ -19,8 +20,8 @@ const MAX_WINDOW = 2 ** 31 - 1
 /** What all headers of a request may have: bytes, and fields of no bytes but the 32 that each is reckoned to have more. */
 const MAX_HEADER_LIST_SIZE = 1 << 20
 const MAX_HEADER_LIST_PAIRS = MAX_HEADER_LIST_SIZE / 32
-/** Bytes of headers that are sent: more than the upstream's, which are bounded, can be. */
-const MAX_SEND_HEADER_BLOCK = 256 * 1024
+/** Bytes of headers that are sent: more than the upstream's can be, as HTTP/2 reckons them before it makes them small. */
+const MAX_SEND_HEADER_BLOCK = 4 * MAX_HEADER_SIZE
 /**
  * MB that a session may hold of what its client does not read, beyond which it is refused more streams: two writes of 64
  * KiB for each stream, and their headers. So many at least, and so many for each stream.

@@ -55,8 +55,8 @@ export class Listener {
   readonly #sockets = new Set<Socket>()
   /** The last response of each connection of HTTP/1.1. */
   readonly #answers = new WeakMap<Socket, ServerResponse>()
-  /** Connections that are told that they brought no HTTP. */
-  readonly #refused = new WeakSet<Socket>()
+  /** Connections that have brought what is no HTTP. */
+  readonly #broken = new WeakSet<Socket>()
 
   /** Make TLS for clients who came to an address that has a certificate of its own. */
   readonly #byAddress = new Map<string, TLSServer>()
@@ -103,11 +103,13 @@ export class Listener {
     if (this.#byAddress.size > 0) this.#chooseByAddress()
     this.#server.on('connection', (socket: Socket) => this.#track(socket))
     this.#server.on('clientError', (err: NodeJS.ErrnoException, socket: Socket) => {
-      const answer = this.#answers.get(socket)
-      if (err.code === 'ECONNRESET') socket.destroy()
-      else if (answer?.writableFinished === false) breakOff(answer, socket)
+      if (err.code === 'ECONNRESET') return void socket.destroy()
       // What else it brings is no request either: it is read and forgotten.
-      else if (!this.#refused.has(socket)) this.#refuse(err, socket)
+      if (this.#broken.has(socket)) return
+      this.#broken.add(socket)
+      const answer = this.#answers.get(socket)
+      if (answer?.writableFinished === false) breakOff(answer, socket)
+      else this.#refuse(err, socket)
     })
     this.#server.on('upgrade', (req: IncomingMessage, socket: Socket, head: Buffer) => {
       const response = new UpgradeResponse(req, socket, head)
@@ -235,7 +237,6 @@ export class Listener {
       socket.destroy()
       return
     }
-    this.#refused.add(socket)
     socket.end(refusal(err))
     const timer = setTimeout(() => socket.destroy(), READ_REFUSAL)
     socket.once('close', () => clearTimeout(timer))
@@ -248,15 +249,16 @@ export class Listener {
 }
 
 /**
- * A client has sent what is no HTTP while it waits for an answer. Where that is in the body of its request, the request is
- * told, which answers it as kube-apiserver does; else it is no part of the request, whose answer is the last.
+ * A client has sent what is no HTTP while it has an answer to come, which is the last. Where that was in the body of its
+ * request, the request is told, and is answered as kube-apiserver answers it.
  */
 function breakOff(answer: ServerResponse, socket: Socket): void {
-  const { req } = answer
-  // What stands in the middle of a response is part of it to whoever reads it.
-  if (answer.headersSent) return void socket.destroy()
-  answer.shouldKeepAlive = false
-  if (req.complete || req.aborted) return
+  const { req, headersSent } = answer
+  if (!headersSent) answer.shouldKeepAlive = false
+  else if (req.complete) answer.once('finish', () => socket.destroySoon())
+  // What would stand in the middle of an answer would be part of it to whoever reads it.
+  else socket.destroy()
+  if (headersSent || req.complete || req.aborted) return
   req.aborted = true
   req.emit('aborted')
 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { invalidTimeout } from '../../src/request/timeout.js'
+import { invalidTimeout, requestedTimeout } from '../../src/request/timeout.js'
 
 /** The query, and what time.ParseDuration says; undefined where it is content. */
 const TIMEOUTS: readonly (readonly [string, string | undefined])[] = [
@@ -45,5 +45,21 @@ await t.test('?timeout= as kube-apiserver reads it', (t) => {
     const expected = error && `invalid timeout specified in the request URL - ${error}`
     t.equal(invalidTimeout(query), expected, query)
   }
+  t.end()
+})
+
+await t.test('how long that is, in milliseconds', (t) => {
+  const durations: readonly (readonly [string, number | undefined])[] = [
+    ['', undefined],
+    ['timeout=', undefined],
+    ['timeout=soon', undefined],
+    ['timeout=0', undefined],
+    ['timeout=-5s', undefined],
+    ['timeout=1m30s', 90_000],
+    ['timeout=1.5ms', 1.5],
+    ['timeoutSeconds=5&timeout=%31s', 1000],
+    ['timeout=2s&timeout=1s', 2000],
+  ]
+  for (const [query, milliseconds] of durations) t.equal(requestedTimeout(query), milliseconds, query)
   t.end()
 })

@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import { ABORTED } from '../audit/annotations.js'
 import type { AuditConfig } from '../audit/audit-config.js'
 import { AuditContext, type EventRecorder } from '../audit/context.js'
+import { escapeJSON } from '../audit/escape-json.js'
 import type { Captures } from '../audit/capture/body-capture.js'
 import type { Level } from '../audit/event.js'
 import type { Evaluator } from '../audit/policy/evaluate.js'
@@ -236,12 +237,15 @@ export class RequestHandler {
     const { res, audit } = exchange
     const whole = outcome.kind === 'complete'
     const started = observer?.finish({ request: !whole || outcome.requestComplete, response: whole })
+    // Where no request waits for its events, none waits until the bodies in them are read.
+    const ended = whole && started instanceof Promise && !this.#deps.recorder.intake.blocks
+    if (ended) res.end()
     if (started instanceof Promise) await started
     switch (outcome.kind) {
       case 'complete': {
         const stored = audit?.responseComplete()
         if (stored instanceof Promise) await stored
-        res.end()
+        if (!ended) res.end()
         return
       }
       case 'client-gone':
@@ -299,7 +303,8 @@ const NOBODY: UserInfo = { username: '' }
 
 function describeAnswer(audit: AuditContext, error: status.StatusError): void {
   audit.setStatus(status.responseStatusOf(error))
-  if (audit.config.level === 'RequestResponse') audit.setResponseBody({ json: status.statusJSON(error) })
+  if (audit.config.level === 'RequestResponse')
+    audit.setResponseBody({ json: escapeJSON(status.statusJSON(error)) })
 }
 
 function ignoreLateError(): void {

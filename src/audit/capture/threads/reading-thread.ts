@@ -81,6 +81,8 @@ export class ReadingThread {
     const worker = this.#worker
     this.#worker = undefined
     this.#answer(why)
+    // Somebody may wait for the end.
+    worker?.ref()
     await worker?.terminate()
   }
 

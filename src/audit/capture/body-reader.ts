@@ -106,11 +106,14 @@ export class BodyReader {
     if (!wants.object) return { found }
     if (json.length > maxBodyBytes) return leftOut(found, question)
     if (wants.apiObjectsOnly === true && readObjectHeader(json).kind === undefined) return { found }
+    const shown = this.#shown(json, question)
+    // Escapes and redaction may have made it longer.
+    if (shown.length > maxBodyBytes) return leftOut(found, question)
     return {
       found: {
         ...found,
         ...((annotations ?? issued) && { annotations: { ...annotations, ...issued } }),
-        json: this.#shown(json, question),
+        json: shown,
       },
     }
   }

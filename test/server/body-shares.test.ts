@@ -86,7 +86,7 @@ await t.test('whoever stalls uploads takes no memory from others', async (t) => 
   t.equal(truncated, 8 - left.length)
 })
 
-const SLOW = `a: [${'1,'.repeat(100_000)}1]\n`
+const SLOW = `a: [${'1,'.repeat(30_000)}1]\n`
 
 await t.test('a body that takes long to read is in its event, whenever that is stored', async (t) => {
   for (const mode of ['batch', 'blocking', 'blocking-strict']) {
@@ -95,6 +95,6 @@ await t.test('a body that takes long to read is in its event, whenever that is s
     await standIn.ask(MAPS, { method: 'POST', headers }, SLOW)
     if (mode === 'batch') await standIn.proxy.stop()
     const event = (await completeEvents(standIn.auditLog, 'slow')).at(-1) as LoggedEvent
-    t.equal((event.requestObject as { a: number[] }).a.length, 100_001, mode)
+    t.equal((event.requestObject as { a: number[] }).a.length, 30_001, mode)
   }
 })

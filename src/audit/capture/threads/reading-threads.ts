@@ -13,12 +13,12 @@ export interface ReadingLimits extends ThreadLimits {
 
 export const READING_LIMITS: ReadingLimits = {
   threads: 2,
-  // 3 MiB of YAML take 3 seconds.
-  time: 10_000,
+  // The worst YAML takes 2 seconds where the machine has nothing else to do, and 200 MiB.
+  time: 30_000,
   idle: 30_000,
-  heap: 512,
+  heap: 256,
   waiting: 256,
-  wait: 20_000,
+  wait: 30_000,
 }
 
 /**

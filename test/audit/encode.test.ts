@@ -186,7 +186,7 @@ void t.test('any strings give one line of UTF-8 that reads back', async () => {
         requestURI: a,
         user: { username: b, extra: { k: [a] } },
         requestObject: escapeJSON(JSON.stringify(body)),
-        responseObject: JSON.stringify(a),
+        responseObject: escapeJSON(JSON.stringify(a)),
         annotations: { k: b },
       }
       const line = encodeEvent(event, 'audit.k8s.io/v1')

@@ -38,7 +38,7 @@ export class HeldCapture implements BodyCapture {
   #open = true
   #result: Awaitable<CapturedBody> = NOTHING
   /** A body that is wanted for its Status alone is looked at when so many bytes are held. */
-  #lookAt = 1
+  #lookAt = 0
   #job: ReadingJob | undefined
   readonly #user: string
 
@@ -57,6 +57,11 @@ export class HeldCapture implements BodyCapture {
 
   write(chunk: Buffer): void {
     if (!this.#open) return
+    if (this.#statusOnly && this.#held.bytes === 0) {
+      // Most answers are none, and take no memory from others.
+      if (!this.#mayBeStatus(chunk)) return this.#close(NOTHING)
+      this.#lookAt = chunk.length * 2
+    }
     const limit = this.#held.add(chunk)
     if (limit !== undefined) {
       const prefix = this.#held.first(STATUS_PREFIX_BYTES)
@@ -64,8 +69,7 @@ export class HeldCapture implements BodyCapture {
       this.#leaveOutUnread(limit, room > 0 ? Buffer.concat([prefix, chunk.subarray(0, room)]) : prefix)
     } else if (this.#statusOnly && this.#held.bytes >= this.#lookAt) {
       this.#lookAt = this.#held.bytes * 2
-      const { encoding, contentEncoding } = this.#question
-      if (!mayBeStatus(this.#held.first(STATUS_PREFIX_BYTES), encoding, contentEncoding)) this.#close(NOTHING)
+      if (!this.#mayBeStatus(this.#held.first(STATUS_PREFIX_BYTES))) this.#close(NOTHING)
     }
   }
 
@@ -79,6 +83,11 @@ export class HeldCapture implements BodyCapture {
 
   discard(): void {
     this.#close(NOTHING)
+  }
+
+  #mayBeStatus(prefix: Buffer): boolean {
+    const { encoding, contentEncoding } = this.#question
+    return mayBeStatus(prefix.subarray(0, STATUS_PREFIX_BYTES), encoding, contentEncoding)
   }
 
   #close(result: Awaitable<CapturedBody>): void {

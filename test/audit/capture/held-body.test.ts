@@ -2,7 +2,7 @@ import t from 'tap'
 import { HeldBody } from '../../../src/audit/capture/held-body.js'
 import { CaptureBudget } from '../../../src/audit/capture/capture-budget.js'
 
-const hold = (budget: CaptureBudget) => budget.hold('alice', () => undefined)
+const hold = (budget: CaptureBudget, user = 'alice') => budget.hold(user, () => undefined)
 
 void t.test('holds what it is given, in whatever pieces', (t) => {
   const text = Buffer.from(
@@ -44,14 +44,14 @@ void t.test('small and large chunks in turn keep their order', (t) => {
 })
 
 void t.test('the limits', (t) => {
-  const budget = new CaptureBudget(15)
+  const budget = new CaptureBudget(14)
   const one = new HeldBody(10, hold(budget))
-  const two = new HeldBody(10, hold(budget))
-  t.equal(one.add(Buffer.alloc(10)), undefined)
-  t.equal(one.add(Buffer.alloc(1)), 'body')
-  t.equal(two.add(Buffer.alloc(5)), undefined)
+  const two = new HeldBody(10, hold(budget, 'bob'))
+  t.equal(one.add(Buffer.alloc(7)), undefined)
+  t.equal(one.add(Buffer.alloc(4)), 'body')
+  t.equal(two.add(Buffer.alloc(7)), undefined)
   t.equal(two.add(Buffer.alloc(1)), 'total')
-  t.equal(budget.used, 15)
+  t.equal(budget.used, 14)
   one.free()
   t.equal(two.add(Buffer.alloc(1)), undefined)
   two.free()

@@ -5,6 +5,6 @@
 export type Awaitable<T> = T | Promise<T>
 
 /** What `f` makes of the value: at once where it is there, else a promise. */
-export function andThen<T, R>(value: Awaitable<T>, f: (value: T) => R): Awaitable<R> {
+export function andThen<T, R>(value: Awaitable<T>, f: (value: T) => Awaitable<R>): Awaitable<R> {
   return value instanceof Promise ? value.then(f) : f(value)
 }

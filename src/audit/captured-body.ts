@@ -2,7 +2,7 @@ import type { ObjectReference, ResponseStatus } from './event.js'
 
 /** What one body taught us, when it has ended or was cut off. */
 export interface CapturedBody {
-  /** The object as JSON text on one line, redacted and without managed fields where that was asked for. */
+  /** The object as JSON text on one line (from escapeJSON), redacted and without managed fields where that was asked for. */
   readonly json?: string | undefined
   /** `metadata` of the object that was read, for the event's ObjectReference. */
   readonly metadata?: Pick<ObjectReference, 'namespace' | 'name' | 'uid' | 'resourceVersion'> | undefined

@@ -1,5 +1,6 @@
 import type { UserInfo } from '../request/user-info.js'
 import { formatTime, newMicroTimeFormat } from './clock.js'
+import { escapeJSON } from './escape-json.js'
 import type { Event, ObjectReference, ResponseStatus } from './event.js'
 import { LineArena } from './line-arena.js'
 
@@ -42,8 +43,8 @@ export function newEventEncoder(version: EventVersion): (event: Event) => string
     out += field(',"userAgent":', event.userAgent)
     if (event.objectRef !== undefined) out += `,"objectRef":${encodeObjectRef(event.objectRef, version)}`
     if (event.responseStatus !== undefined) out += `,"responseStatus":${encodeStatus(event.responseStatus)}`
-    if (event.requestObject) out += `,"requestObject":${escapeJSON(event.requestObject)}`
-    if (event.responseObject) out += `,"responseObject":${escapeJSON(event.responseObject)}`
+    if (event.requestObject) out += `,"requestObject":${event.requestObject}`
+    if (event.responseObject) out += `,"responseObject":${event.responseObject}`
     out += `,"requestReceivedTimestamp":"${microTime(event.requestReceivedTimestamp)}"`
     out += `,"stageTimestamp":"${microTime(event.stageTimestamp)}"`
     if (event.annotations !== undefined) out += encodeMap(',"annotations":', event.annotations, quote)
@@ -84,7 +85,7 @@ function encodeStatus(status: ResponseStatus): string {
   out += field(',"status":', status.status)
   out += field(',"message":', status.message)
   out += field(',"reason":', status.reason)
-  if (status.details) out += `,"details":${escapeJSON(status.details)}`
+  if (status.details) out += `,"details":${status.details}`
   if (status.code) out += `,"code":${status.code}`
   return out + '}'
 }
@@ -117,23 +118,3 @@ function quote(value: string): string {
 const PLAIN = Uint8Array.from({ length: 128 }, (_, code) =>
   code < 0x20 || code === 0x7f || '"\\<>&'.includes(String.fromCharCode(code)) ? 0 : 1,
 )
-
-const NEEDS_ESCAPE = /[<>&\u2028\u2029\ud800-\udfff]|\\u[dD]/
-/** An escape of any kind (a whole surrogate pair first), what Go escapes, and (because of the u flag) lone surrogates. */
-const ESCAPABLE =
-  /\\u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|\\u[\da-fA-F]{4}|\\.|[<>&\u2028\u2029\ud800-\udfff]/gu
-const LONE_SURROGATE_ESCAPE = /^\\u[dD][89a-fA-F]..$/
-
-/**
- * Escapes what Go's encoding/json escapes beyond JSON.stringify, in the spliced bodies too: <, >, & and the two line
- * separators, which some readers of lines break at. Half a surrogate pair, raw or escaped, is not text in any encoding,
- * and strict parsers refuse the line for it: it becomes U+FFFD.
- */
-function escapeJSON(json: string): string {
-  if (!NEEDS_ESCAPE.test(json)) return json
-  return json.replace(ESCAPABLE, (found) => {
-    if (found.startsWith('\\')) return LONE_SURROGATE_ESCAPE.test(found) ? '\ufffd' : found
-    const code = found.charCodeAt(0)
-    return code >= 0xd800 && code <= 0xdfff ? '\ufffd' : `\\u${code.toString(16).padStart(4, '0')}`
-  })
-}

@@ -25,7 +25,7 @@ export interface ResponseStatus {
   status?: string
   message?: string
   reason?: string
-  /** JSON text of the Status's `details` object, spliced into the event as it is. */
+  /** JSON text of the Status's `details` object (from escapeJSON), spliced into the event as it is. */
   details?: string
   code?: number
 }
@@ -46,9 +46,9 @@ export interface Event {
   readonly userAgent?: string | undefined
   readonly objectRef?: ObjectReference | undefined
   readonly responseStatus?: ResponseStatus | undefined
-  /** JSON text on one line, spliced into the event as it is. */
+  /** JSON text on one line (from escapeJSON), spliced into the event as it is. */
   readonly requestObject?: string | undefined
-  /** JSON text on one line, spliced into the event as it is. */
+  /** JSON text on one line (from escapeJSON), spliced into the event as it is. */
   readonly responseObject?: string | undefined
   /** Microseconds since the Unix epoch. */
   readonly requestReceivedTimestamp: number

@@ -18,6 +18,8 @@ export interface RequestEvents {
 export interface EventIntake {
   /** The events of one more request. */
   begin(): RequestEvents
+  /** Whether requests wait until their events are stored. */
+  readonly blocks: boolean
   /** As Backend.shutdown. */
   shutdown(deadline: AbortSignal): Promise<void>
 }

@@ -18,7 +18,7 @@ export async function newProxy(options: ProxyOptions, environment: ProxyEnvironm
   const front = new RequestPath(options, {
     ...opened,
     configuration,
-    intake: new LocalIntake(delivery.backend),
+    intake: new LocalIntake(delivery.backend, delivery.mode !== 'batch'),
     processes: 1,
     socket: { fd: sockets.secure },
   })

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
-import { newCaptures } from '../audit/capture/new-captures.js'
+import { newCaptures, newReadingThreads } from '../audit/capture/new-captures.js'
+import type { ReadingThreads } from '../audit/capture/threads/reading-threads.js'
 import { Clock } from '../audit/clock.js'
 import type { EventIntake } from '../audit/intake.js'
 import type { AuditMetrics } from '../audit/metrics.js'
@@ -39,18 +40,20 @@ export class RequestPath implements Front {
   readonly #inFlight = new InFlight()
   readonly #listener: Listener
   readonly #shutdown: ShutdownOptions
+  readonly #readings: ReadingThreads
 
   constructor(options: RequestPathOptions, dependencies: RequestPathDependencies) {
     const { configuration, intake, metrics, log, socket } = dependencies
     const { policy, sinks, tls } = configuration
     const { upstream, reviews } = configuration.upstream
     const clock = new Clock()
+    this.#readings = newReadingThreads(options.capture, dependencies.redactionKey)
     const handler = new RequestHandler({
       authenticator: configuration.authentication.authenticator,
       identityHeaders: new IdentityHeaders(options.authentication.requestHeader.headers),
       policy: sinks?.over(policy) ?? policy,
       recorder: { intake, now: () => clock.now(), observeEvent: () => metrics.observeEvent() },
-      captures: newCaptures(options.capture, dependencies),
+      captures: newCaptures(options.capture, { ...dependencies, readings: this.#readings }),
       upstream,
       reviews,
       inFlight: this.#inFlight,
@@ -90,6 +93,8 @@ export class RequestPath implements Front {
    * come again later (k8s.io/apiserver/pkg/server/genericapiserver.go RunWithContext).
    */
   async drain(deadline: AbortSignal): Promise<void> {
+    // An event may wait for a body to be read, but not for longer than there is time.
+    deadline.addEventListener('abort', () => void this.#readings.close(), { once: true })
     const { sendRetryAfter, watchTerminationGracePeriod } = this.#shutdown
     if (sendRetryAfter) this.#inFlight.turningAway = true
     else this.#listener.stopAccepting()
@@ -98,5 +103,9 @@ export class RequestPath implements Front {
     await this.#listener.closeIdle(deadline)
     await this.#inFlight.drain(deadline)
     await this.#listener.close()
+  }
+
+  stop(): Promise<void> {
+    return this.#readings.close()
   }
 }

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import { ABORTED, OUTCOME, UNKNOWN } from '../audit/annotations.js'
 import type { AuditContext } from '../audit/context.js'
+import { escapeJSON } from '../audit/escape-json.js'
 import { errorMessage } from '../errors.js'
 import type { Outcome } from '../upstream/response-pump.js'
 import { answer } from './answer.js'
@@ -12,22 +13,28 @@ import * as status from './status-error.js'
  * The end of a request that was on its way upstream: its last event, then the end of its answer. In the blocking modes the
  * client so has no answer whole whose event is not stored; and what went upstream and has no answer is never said to have
  * failed without saying that this is not known.
+ *
+ * @param context.blocks whether answers wait for events
  */
 export async function conclude(
   exchange: Exchange,
   outcome: Outcome,
   observer: ResponseAudit | undefined,
-  log: Logger,
+  context: { readonly log: Logger; readonly blocks: boolean },
 ): Promise<void> {
+  const { log, blocks } = context
   const { res, audit, auditID } = exchange
   const whole = outcome.kind === 'complete'
   const started = observer?.finish({ request: !whole || outcome.requestComplete, response: whole })
+  // Where no answer waits for its event, none waits until the bodies in it are read.
+  const ended = outcome.kind === 'complete' && started instanceof Promise && !blocks
+  if (ended) res.end(outcome.last)
   if (started instanceof Promise) await started
   switch (outcome.kind) {
     case 'complete': {
       const stored = audit?.responseComplete()
       if (stored instanceof Promise) await stored
-      res.end(outcome.last)
+      if (!ended) res.end(outcome.last)
       return
     }
     case 'client-gone':
@@ -104,7 +111,8 @@ async function answerAborted(exchange: Exchange, by: string, error: status.Statu
 /** What an event says of an answer of the proxy's own. */
 export function describeAnswer(audit: AuditContext, error: status.StatusError): void {
   audit.setStatus(status.responseStatusOf(error))
-  if (audit.config.level === 'RequestResponse') audit.setResponseBody({ json: status.statusJSON(error) })
+  if (audit.config.level === 'RequestResponse')
+    audit.setResponseBody({ json: escapeJSON(status.statusJSON(error)) })
 }
 
 /** What undici and node:http call an answer whose head is too large. */

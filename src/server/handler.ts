@@ -248,7 +248,8 @@ export class RequestHandler {
     } finally {
       expiry?.cancel()
     }
-    await conclude(exchange, outcome, observer, this.#deps.log)
+    const { log, recorder } = this.#deps
+    await conclude(exchange, outcome, observer, { log, blocks: recorder.intake.blocks })
   }
 
   /**

@@ -3,7 +3,6 @@ import type { CapturedBody } from '../audit/captured-body.js'
 import type { BodyCapture } from '../audit/capture/capture.js'
 import type { Captures } from '../audit/capture/body-capture.js'
 import { encodingOf } from '../audit/capture/media-type.js'
-import { readObjectHeader } from '../audit/capture/metadata.js'
 import type { ResponseStatus } from '../audit/event.js'
 import { refusesImpersonation } from '../authentication/impersonation/refused.js'
 import { andThen, type Awaitable } from '../awaitable.js'
@@ -11,6 +10,7 @@ import { acceptsJSON } from '../request/accept.js'
 import type { RequestInfo } from '../request/request-info.js'
 import type { ResponseHead } from '../upstream/response-head.js'
 import type { ResponseObserver } from '../upstream/response-pump.js'
+import { bodyFate } from './body-fate.js'
 import { deprecationAnnotations } from './deprecation.js'
 import type { Exchange } from './exchange.js'
 
@@ -47,7 +47,7 @@ export class ResponseAudit implements ResponseObserver {
         status: false,
         omitManagedFields,
       },
-      { mediaType: headers.get('content-type'), method, ref: objectRef },
+      { mediaType: headers.get('content-type'), method, ref: objectRef, user: userOf(exchange) },
     )
   }
 
@@ -67,12 +67,20 @@ export class ResponseAudit implements ResponseObserver {
           object:
             audit.config.level === 'RequestResponse' &&
             (failed || exchange.info.isResourceRequest || OBJECT_PATHS.test(exchange.info.path)),
+          // What is no API object (`/version`, the paths at `/`) is not written by what logs objects.
+          apiObjectsOnly: !exchange.info.isResourceRequest,
           metadata: false,
           status: true,
           omitManagedFields: audit.config.omitManagedFields,
           issuedToken: statusCode === 201 && issuesToken(exchange.info),
         },
-        { mediaType: contentType, contentEncoding, method: exchange.method, ref: exchange.objectRef },
+        {
+          mediaType: contentType,
+          contentEncoding,
+          method: exchange.method,
+          ref: exchange.objectRef,
+          user: userOf(exchange),
+        },
       )
     }
     if (!exchange.longRunning) return
@@ -97,38 +105,50 @@ export class ResponseAudit implements ResponseObserver {
    */
   finish(complete: { request: boolean; response: boolean }): Awaitable<boolean> {
     const audit = this.#audit
-    const requestBody = this.requestCapture?.end(complete.request)
-    if (this.#statusCode === undefined) {
-      if (requestBody !== undefined) audit.setRequestBody({ ...requestBody, metadata: undefined })
-      return true
+    const code = this.#statusCode
+    if (code === undefined) {
+      // It may have been read: the apiserver's answer is what nobody has seen.
+      return andThen(this.requestCapture?.end(complete.request, false), (body) => {
+        if (body !== undefined) audit.setRequestBody({ ...body, metadata: undefined })
+        return true
+      })
     }
-    const responseBody = this.#responseCapture?.end(complete.response)
-    const status: ResponseStatus = { ...responseBody?.status, code: this.#statusCode }
-    if (this.#unlogged) audit.setStatus({ code: this.#statusCode })
-    else {
-      audit.setStatus(status)
-      if (responseBody !== undefined) audit.setResponseBody(this.#logged(responseBody))
+    return andThen(this.#responseCapture?.end(complete.response), (responseBody) => {
+      const status: ResponseStatus = { ...responseBody?.status, code }
+      if (this.#unlogged) audit.setStatus({ code })
+      else {
+        audit.setStatus(status)
+        if (responseBody !== undefined) audit.setResponseBody(responseBody)
+      }
+      if (!this.#refusesImpersonation(status)) this.#impersonated()
+      return andThen(this.#requestBody(status, complete.request), (requestBody) => {
+        if (requestBody !== undefined) audit.setRequestBody(requestBody)
+        const started = this.#startedPending ? audit.responseStarted() : true
+        // kube-apiserver learns of it when its handler has returned.
+        audit.annotate(deprecationAnnotations(this.#warnings, this.#exchange.info))
+        return started
+      })
+    })
+  }
+
+  /** What is recorded of the request's body: nothing where kube-apiserver refused the request before it read that. */
+  #requestBody(status: ResponseStatus, complete: boolean): Awaitable<CapturedBody | undefined> {
+    const capture = this.requestCapture
+    if (capture === undefined) return undefined
+    const fate = bodyFate(status)
+    if (fate === 'unread' && !this.#captures.keepRefused) {
+      capture.discard()
+      return undefined
     }
-    if (!this.#refusesImpersonation(status)) this.#impersonated()
-    if (requestBody !== undefined) {
-      audit.setRequestBody(wasDecoded(status) ? requestBody : { ...requestBody, metadata: undefined })
-    }
-    const started = this.#startedPending ? audit.responseStarted() : true
-    // kube-apiserver learns of it when its handler has returned.
-    audit.annotate(deprecationAnnotations(this.#warnings, this.#exchange.info))
-    return started
+    return andThen(capture.end(complete, fate !== 'unclear'), (body) =>
+      fate !== 'unread' && wasDecoded(status) ? body : { ...body, metadata: undefined },
+    )
   }
 
   /** The exchange failed inside the proxy: lets go of what was captured. */
   discard(): void {
-    this.requestCapture?.end(false)
-    this.#responseCapture?.end(false)
-  }
-
-  /** What is no API object (`/version`, the paths at `/`) is not written by what logs objects. */
-  #logged(body: CapturedBody): CapturedBody {
-    if (this.#exchange.info.isResourceRequest || body.json === undefined) return body
-    return readObjectHeader(body.json).kind === undefined ? { ...body, json: undefined } : body
+    this.requestCapture?.discard()
+    this.#responseCapture?.discard()
   }
 
   /** kube-apiserver leaves impersonatedUser out where it refused the impersonation itself. */
@@ -145,6 +165,11 @@ export class ResponseAudit implements ResponseObserver {
     if (impersonation === undefined || impersonation.asked.username === '') return
     this.#audit.setImpersonatedUser(impersonation.target)
   }
+}
+
+/** Who asks, whoever the request acts as. */
+function userOf({ authenticated }: Exchange): string {
+  return authenticated?.user.username ?? ''
 }
 
 /**
@@ -178,24 +203,20 @@ const INVALID_OPTIONS = /^(?:Create|Update)Options\.meta\.k8s\.io "" is invalid:
 
 /**
  * Whether kube-apiserver came to decode the request's body, which is when it completes the object reference from it. It
- * did not where authorization refused the request (admission, which comes later, refuses in other words), nor where the
- * body made no object of the resource's kind.
+ * did not where the body made no object of the resource's kind. (A request that was refused unread is none of this
+ * function's business.)
  */
 function wasDecoded(status: ResponseStatus): boolean {
   const { code = 0, message = '' } = status
   if (code >= 400 && status.status === undefined) return false
   switch (code) {
-    case 401:
     case 405:
     case 406:
     case 413:
     case 415:
-    case 429:
       return false
     case 404:
       return !message.startsWith('the server could not find the requested resource')
-    case 403:
-      return !(message.includes(' is forbidden: User "') && message.includes('" cannot '))
     case 400:
       return !UNDECODED.some((words) => message.includes(words))
     case 422:

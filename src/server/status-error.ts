@@ -1,3 +1,4 @@
+import { escapeJSON } from '../audit/escape-json.js'
 import type { ResponseStatus } from '../audit/event.js'
 
 /** An error that the proxy itself answers, as the metav1.Status that kube-apiserver would send. */
@@ -89,7 +90,7 @@ export function responseStatusOf(error: StatusError): ResponseStatus {
     message: error.message,
     ...(error.reason === undefined ? {} : { reason: error.reason }),
     code: error.code,
-    ...(details === undefined ? {} : { details: JSON.stringify(details) }),
+    ...(details === undefined ? {} : { details: escapeJSON(JSON.stringify(details)) }),
   }
 }
 

@@ -78,7 +78,6 @@ export class RemoteIntake implements EventIntake {
     return new Promise((resolve) => this.#waiting.set(id, resolve))
   }
 
-  /** Whether requests wait until their events are stored. */
   get blocks(): boolean {
     return this.#mode !== 'batch'
   }

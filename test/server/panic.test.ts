@@ -5,10 +5,9 @@ import t from 'tap'
 import { Pool, type Dispatcher } from 'undici'
 import type { Event } from '../../src/audit/event.js'
 import { Captures } from '../../src/audit/capture/body-capture.js'
-import { CaptureBudget } from '../../src/audit/capture/limits.js'
-import { cborToJSON } from '../../src/audit/capture/cbor/convert.js'
-import { ProtobufConverter } from '../../src/audit/capture/protobuf/convert.js'
-import { yamlToJSON } from '../../src/audit/capture/yaml/yaml.js'
+import { BodyReader } from '../../src/audit/capture/body-reader.js'
+import { CaptureBudget } from '../../src/audit/capture/capture-budget.js'
+import { newConverters } from '../../src/audit/capture/new-converters.js'
 import { Clock } from '../../src/audit/clock.js'
 import { LocalIntake } from '../../src/audit/backend/local-intake.js'
 import { PolicyEvaluator } from '../../src/audit/policy/evaluate.js'
@@ -45,11 +44,14 @@ async function serve(
     authenticator,
     policy: new PolicyEvaluator(parsePolicy(POLICY, 'policy.yaml')),
     recorder: {
-      intake: new LocalIntake({
-        name: 'memory',
-        processEvents: (more) => events.push(...more) > 0,
-        shutdown: () => Promise.resolve(),
-      }),
+      intake: new LocalIntake(
+        {
+          name: 'memory',
+          processEvents: (more) => events.push(...more) > 0,
+          shutdown: () => Promise.resolve(),
+        },
+        false,
+      ),
       now: (
         (clock) => () =>
           clock.now()
@@ -59,9 +61,9 @@ async function serve(
     captures: new Captures({
       maxBodyBytes: 3 << 20,
       budget: new CaptureBudget(256 << 20),
-      redactor: undefined,
+      reader: new BodyReader({ maxBodyBytes: 3 << 20, redactor: undefined, converters: newConverters() }),
+      readings: { read: () => ({ done: Promise.resolve('thread'), cancel: () => undefined }) },
       onTruncated: () => undefined,
-      converters: { yaml: yamlToJSON, protobuf: new ProtobufConverter(), cbor: cborToJSON },
     }),
     upstream: new Upstream(() => connections, new RequestHeaderAsserter(() => connections)),
     reviews: undefined as unknown as ReviewClient,

@@ -7,7 +7,10 @@ import type { Backend } from './backend.js'
 export class LocalIntake implements EventIntake, RequestEvents {
   readonly #backend: Backend
 
-  constructor(backend: Backend) {
+  constructor(
+    backend: Backend,
+    readonly blocks: boolean,
+  ) {
     this.#backend = backend
   }
 

@@ -16,6 +16,8 @@ export interface BodyDescription {
   readonly method: string
   /** What the request is about, for redaction. */
   readonly ref: ObjectReference | undefined
+  /** Whose request it is: users share the memory. */
+  readonly user: string
 }
 
 /** The methods whose bodies kube-apiserver decodes: k8s.io/apiserver/pkg/endpoints/handlers create, update, patch, delete. */
@@ -24,9 +26,12 @@ const DECODED_METHODS: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'D
 /** Makes the captures of bodies. */
 export class Captures {
   readonly #environment: CaptureEnvironment
+  /** Whether bodies are recorded that kube-apiserver refused to read, and so has none of in its own log. */
+  readonly keepRefused: boolean
 
-  constructor(environment: CaptureEnvironment) {
+  constructor(environment: CaptureEnvironment, keepRefused = false) {
     this.#environment = environment
+    this.keepRefused = keepRefused
   }
 
   /**
@@ -69,6 +74,7 @@ export class Captures {
     const isPatch = kind === 'request' && body.method === 'PATCH'
     return new HeldCapture(
       { kind, wants, ref: body.ref, encoding, contentEncoding, isPatch, method: body.method },
+      body.user,
       this.#environment,
     )
   }

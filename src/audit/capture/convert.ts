@@ -37,7 +37,8 @@ export interface TooLong {
 
 /** What turns bodies that are not JSON into JSON text on one line; undefined is what each says to what it cannot read. */
 export interface Converters {
-  readonly yaml: (text: string) => string | undefined
+  /** Undefined where it is too slow for the thread that has these converters. */
+  readonly yaml: ((text: string) => string | undefined) | undefined
   readonly protobuf: {
     /** What an object is decoded into that says of itself what it is; undefined where the kind is not known. */
     goType(said: TypeMeta, target?: BodyTarget): GoType | undefined
@@ -51,6 +52,11 @@ export interface Converters {
   readonly cbor: (body: Buffer, limits: { readonly maxLength: number }) => ConvertedBody | Unread | TooLong
 }
 
+/** There is no converter for the body here: another thread has one. */
+export class NotHereError extends Error {
+  override name = 'NotHereError'
+}
+
 /** A body as JSON text on one line. */
 export interface ConvertedBody {
   readonly json: string
@@ -59,11 +65,11 @@ export interface ConvertedBody {
 
 /**
  * The object in `body` as JSON text, or why there is none; undefined where kube-apiserver would not read it either.
- * Patches and custom resources are decoded into maps: of duplicate keys the last one counts. It never throws: whatever goes
- * wrong in here is the doing of a client's body, and leaves out that body.
+ * Patches and custom resources are decoded into maps: of duplicate keys the last one counts.
  *
  * @param maxLength how long the text may be, in UTF-16 code units
  * @param target set for the body of a request
+ * @throws NotHereError where there is no converter; whatever else goes wrong in here is the doing of the body
  */
 export function toJSON(
   body: Buffer,
@@ -73,33 +79,31 @@ export function toJSON(
   maxLength: number,
   target?: BodyTarget,
 ): ConvertedBody | Unread | TooLong | undefined {
-  try {
-    switch (encoding) {
-      case 'json':
-        return converted(
-          compactJSON(
-            body,
-            isPatch ? undefined : (text) => converters.protobuf.goType(typeMetaOf(text), target),
-          ),
-        )
-      case 'yaml':
-        return converted(yamlDocument(body, converters))
-      case 'protobuf': {
-        const object = converters.protobuf.convert(body, { maxLength }, target)
-        return 'json' in object ? { json: object.json, annotations: unknowns(object) } : object
-      }
-      case 'cbor':
-        return converters.cbor(body, { maxLength })
+  switch (encoding) {
+    case 'json':
+      return converted(
+        compactJSON(
+          body,
+          isPatch ? undefined : (text) => converters.protobuf.goType(typeMetaOf(text), target),
+        ),
+      )
+    case 'yaml':
+      return converted(yamlDocument(body, converters))
+    case 'protobuf': {
+      const object = converters.protobuf.convert(body, { maxLength }, target)
+      return 'json' in object ? { json: object.json, annotations: unknowns(object) } : object
     }
-  } catch (err) {
-    return { unread: `reading the body failed: ${(err as Error).name}` }
+    case 'cbor':
+      return converters.cbor(body, { maxLength })
   }
 }
 
 /** JSON is YAML, and read as such it is kept as it came: but for what YAML takes for line breaks and folds. */
 function yamlDocument(body: Buffer, converters: Converters): string | undefined {
   const json = compactJSON(body)
-  return json === undefined || FOLDED.test(json) ? converters.yaml(decodeYAML(body)) : json
+  if (json !== undefined && !FOLDED.test(json)) return json
+  if (converters.yaml === undefined) throw new NotHereError()
+  return converters.yaml(decodeYAML(body))
 }
 
 const FOLDED = /[\u0085\u2028\u2029\ufeff]/

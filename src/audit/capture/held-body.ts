@@ -1,4 +1,5 @@
-import type { CaptureBudget, CaptureLimit } from './limits.js'
+import type { Holding } from './capture-budget.js'
+import type { CaptureLimit } from './limits.js'
 
 /** Chunks smaller than this are small, in bytes. */
 const SMALL_CHUNK = 1024
@@ -8,11 +9,11 @@ const CHUNKS_AS_THEY_CAME = 16
 const BLOCK_BYTES = 16384
 
 /**
- * The chunks of one body, up to `maxBytes` and as long as `budget` has room. Chunks are not copied, but for small ones
+ * The chunks of one body, up to `maxBytes` and as long as `holding` has room. Chunks are not copied, but for small ones
  * behind the first few: a body sent byte by byte would otherwise hold a hundred times its size.
  */
 export class HeldBody {
-  readonly #budget: CaptureBudget
+  readonly #holding: Holding
   readonly #maxBytes: number
   #chunks: Buffer[] = []
   #bytes = 0
@@ -20,9 +21,9 @@ export class HeldBody {
   #block: Buffer | undefined
   #blockUsed = 0
 
-  constructor(maxBytes: number, budget: CaptureBudget) {
+  constructor(maxBytes: number, holding: Holding) {
     this.#maxBytes = maxBytes
-    this.#budget = budget
+    this.#holding = holding
   }
 
   /** Bytes held. */
@@ -34,7 +35,7 @@ export class HeldBody {
   add(chunk: Buffer): CaptureLimit | undefined {
     if (chunk.length === 0) return undefined
     if (this.#bytes + chunk.length > this.#maxBytes) return 'body'
-    if (!this.#budget.take(chunk.length)) return 'total'
+    if (!this.#holding.take(chunk.length)) return 'total'
     this.#bytes += chunk.length
     if (chunk.length >= SMALL_CHUNK || this.#chunks.length < CHUNKS_AS_THEY_CAME) {
       this.#sealBlock()
@@ -64,7 +65,7 @@ export class HeldBody {
 
   /** Lets go of everything. */
   free(): void {
-    this.#budget.give(this.#bytes)
+    this.#holding.free()
     this.#bytes = 0
     this.#chunks = []
     this.#block = undefined

@@ -6,6 +6,8 @@ import type { Flag, Settings } from '../../cli/flag.js'
 export interface CaptureOptions {
   /** Whether credentials are kept out. */
   readonly redact: boolean
+  /** Whether bodies are recorded of requests that kube-apiserver refused before it read them. */
+  readonly refusedBodies: boolean
   readonly maxBodySize: number
   /** For all bodies that are being captured, together. */
   readonly maxCaptureMemory: number
@@ -20,6 +22,13 @@ export const CAPTURE_FLAGS = [
     default: true,
     group: GROUP,
     help: 'Keep credentials out of request and response objects: the data of Secrets, issued tokens, the tokens of TokenReviews.',
+  },
+  {
+    name: 'audit-refused-bodies',
+    type: 'bool',
+    default: false,
+    group: GROUP,
+    help: 'Record the bodies of requests that were answered with 401, 429, or the 403 of authorization, too. kube-apiserver does not read them, and has none of them in its log. Anybody can then fill the log.',
   },
   {
     name: 'audit-max-body-size',
@@ -44,6 +53,7 @@ export function readCaptureOptions(settings: Settings): CaptureOptions {
   const values = new FlagValues(CAPTURE_FLAGS, settings)
   return {
     redact: values.get('audit-redact'),
+    refusedBodies: values.get('audit-refused-bodies'),
     maxBodySize: values.get('audit-max-body-size'),
     maxCaptureMemory: values.get('audit-max-capture-memory'),
   }

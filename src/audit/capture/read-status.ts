@@ -11,8 +11,8 @@ export const STATUS_PREFIX_BYTES = 65536
 
 /** The kind of most objects is within so many bytes. */
 const KIND_BYTES = 256
-/** So many compressed bytes tell whether it is a Status; they decode to half a megabyte at most. */
-const COMPRESSED_PREFIX_BYTES = 512
+/** So many compressed bytes tell whether it is a Status; they decode to a quarter of a megabyte at most. */
+const COMPRESSED_PREFIX_BYTES = 256
 const MAX_DEFLATE_RATIO = 1032
 /** `k8s`, a zero byte, and the type of the object. */
 const PROTOBUF_HEADER_BYTES = 64

@@ -17,6 +17,10 @@ export class UnreadableCapture implements BodyCapture {
     if (chunk.length > 0) this.#came = true
   }
 
+  discard(): void {
+    this.#came = false
+  }
+
   end(): CapturedBody {
     return this.#came ? { annotations: unreadAnnotation(this.#kind, this.#why) } : {}
   }

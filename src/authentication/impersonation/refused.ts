@@ -1,5 +1,6 @@
 import type { ResponseStatus } from '../../audit/event.js'
 import { quote } from '../../go-quote.js'
+import { type Forbidden, readForbidden } from '../forbidden-message.js'
 
 /** What the upstream answered to a request with Impersonate-* headers. */
 export interface ImpersonatedResponse {
@@ -46,55 +47,8 @@ export function refusesImpersonation(
   return requestor === target || forbidden.user !== quote(sanitize(target))
 }
 
-/** Who may not do what, as k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/errors.go forbiddenMessage says it. */
-interface Forbidden {
-  /** In quotes. */
-  readonly user: string
-  readonly verb: string
-  readonly to: 'resource' | 'path'
-}
-
-/** A Go string in quotes: a quote inside of it is escaped. */
-const QUOTED = String.raw`"(?:[^"\\]|\\.)*"`
-const NAMED = new RegExp(`^ ${QUOTED}`, 's')
-const WHO_CANNOT_WHAT = new RegExp(String.raw`^User (${QUOTED}) cannot (\S*) (resource|path) "`, 's')
-
 function isImpersonation({ verb, to }: Forbidden): boolean {
   return verb === 'impersonate' ? to === 'resource' : verb.startsWith('impersonate') && verb.includes(':')
-}
-
-/** Undefined where the message does not say that. */
-function readForbidden(message: string, details: string | undefined): Forbidden | undefined {
-  const { kind, group, name } = readDetails(details)
-  let rest = message
-  const take = (text: string): boolean => {
-    if (!rest.startsWith(text)) return false
-    rest = rest.slice(text.length)
-    return true
-  }
-  if (kind === '' && group === '') {
-    if (!take('forbidden: ')) return undefined
-  } else {
-    if (!take(group === '' ? kind : `${kind}.${group}`)) return undefined
-    if (name !== '' && !take(NAMED.exec(rest)?.[0] ?? '\n')) return undefined
-    if (!take(' is forbidden: ')) return undefined
-  }
-  const match = WHO_CANNOT_WHAT.exec(rest)
-  if (match === null) return undefined
-  const [, user, verb, to] = match as unknown as [string, string, string, Forbidden['to']]
-  return { user, verb, to }
-}
-
-function readDetails(json: string | undefined): { kind: string; group: string; name: string } {
-  let details: unknown
-  try {
-    details = JSON.parse(json ?? '{}')
-  } catch {
-    // Cut off, or none.
-  }
-  const { kind, group, name } = (details ?? {}) as Record<string, unknown>
-  const text = (value: unknown): string => (typeof value === 'string' ? value : '')
-  return { kind: text(kind), group: text(group), name: text(name) }
 }
 
 /** What forbiddenMessage does against messages that look like HTML. */

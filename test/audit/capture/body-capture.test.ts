@@ -7,7 +7,9 @@ import type { CaptureEnvironment } from '../../../src/audit/capture/held-capture
 import { cborToJSON } from '../../../src/audit/capture/cbor/convert.js'
 import type { BodyCapture, CaptureWants } from '../../../src/audit/capture/capture.js'
 import type { CapturedBody } from '../../../src/audit/captured-body.js'
-import { CaptureBudget } from '../../../src/audit/capture/limits.js'
+import { BodyReader, type BodyReaderOptions } from '../../../src/audit/capture/body-reader.js'
+import { CaptureBudget } from '../../../src/audit/capture/capture-budget.js'
+import type { Readings } from '../../../src/audit/capture/threads/readings.js'
 import { ProtobufConverter } from '../../../src/audit/capture/protobuf/convert.js'
 import { Redactor } from '../../../src/audit/capture/redact/redactor.js'
 
@@ -26,14 +28,20 @@ interface Described {
   ref?: ObjectReference
 }
 
-const setUp = (options: Partial<CaptureEnvironment> = {}) => {
+/** Reads at once what is not read at once. */
+const readingsBy = (reader: BodyReader): Readings => ({
+  read: (_user, bytes, question, maxGrowth) => ({
+    done: Promise.resolve(reader.read(bytes, question, maxGrowth) ?? 'thread'),
+    cancel: () => undefined,
+  }),
+})
+
+const setUp = (options: Partial<CaptureEnvironment & BodyReaderOptions> = {}) => {
   const truncated: string[] = []
   const budget = options.budget ?? new CaptureBudget(256 << 20)
-  const captures = new Captures({
+  const reader = new BodyReader({
     maxBodyBytes: 3 << 20,
-    budget,
     redactor: undefined,
-    onTruncated: (kind, limit) => truncated.push(`${kind} ${limit}`),
     converters: {
       yaml: (text) =>
         text.startsWith('kind: ') ? JSON.stringify({ kind: text.slice(6).trim() }) : undefined,
@@ -57,11 +65,20 @@ const setUp = (options: Partial<CaptureEnvironment> = {}) => {
     },
     ...options,
   })
+  const captures = new Captures({
+    maxBodyBytes: 3 << 20,
+    budget,
+    reader,
+    readings: readingsBy(reader),
+    onTruncated: (kind, limit) => truncated.push(`${kind} ${limit}`),
+    ...options,
+  })
   const body = (d: Described) => ({
     mediaType: 'application/json',
     contentEncoding: undefined,
     method: 'GET',
     ref: undefined,
+    user: 'alice',
     ...d,
   })
   return {
@@ -74,54 +91,56 @@ const setUp = (options: Partial<CaptureEnvironment> = {}) => {
 }
 
 /** Sends `text` through in pieces of `size` bytes. */
-const feed = (
+const feed = async (
   capture: BodyCapture | undefined,
   text: string | Buffer,
   size = 1e9,
   complete = true,
-): CapturedBody => {
+): Promise<CapturedBody> => {
   if (capture === undefined) throw new Error('no capture')
   const bytes = Buffer.from(text)
   for (let i = 0; i < bytes.length; i += size) capture.write(bytes.subarray(i, i + size))
   return capture.end(complete)
 }
 
-void t.test('a request', (t) => {
+void t.test('a request', async (t) => {
   const { request, budget } = setUp()
   for (const size of [1, 10, 1e9]) {
-    const got = feed(request(ALL), ` ${POD}\n`, size)
+    const got = await feed(request(ALL), ` ${POD}\n`, size)
     t.match(got, { json: POD, metadata: { name: 'a', namespace: 'ns' } })
     t.equal(got.status, undefined)
     t.equal(got.annotations, undefined)
   }
-  t.match(feed(request({ ...ALL, omitManagedFields: true }), POD), {
+  t.match(await feed(request({ ...ALL, omitManagedFields: true }), POD), {
     json: POD.replace(',"managedFields":[]', ''),
   })
-  t.equal(feed(request(METADATA), POD).json, undefined)
-  t.strictSame(feed(request(METADATA), POD).metadata, { name: 'a', namespace: 'ns' })
+  t.equal((await feed(request(METADATA), POD)).json, undefined)
+  t.strictSame((await feed(request(METADATA), POD)).metadata, { name: 'a', namespace: 'ns' })
   t.equal(request(STATUS), undefined, 'a request has no status')
-  t.equal(feed(request({ ...ALL, status: true }), NOT_FOUND).status, undefined)
-  t.strictSame(feed(request(ALL), ''), {})
+  t.equal((await feed(request({ ...ALL, status: true }), NOT_FOUND)).status, undefined)
+  t.strictSame(await feed(request(ALL), ''), {})
   for (const bad of ['{', '{}{}', '\ufeff{}', 'k: v', POD.slice(1)])
-    t.equal(feed(request(ALL), bad).json, undefined, bad)
-  t.strictSame(feed(request(ALL), POD, 10, false).json, undefined, 'cut off')
+    t.equal((await feed(request(ALL), bad)).json, undefined, bad)
+  t.strictSame((await feed(request(ALL), POD, 10, false)).json, undefined, 'cut off')
   t.equal(budget.used, 0)
   t.end()
 })
 
-void t.test('a response', (t) => {
+void t.test('a response', async (t) => {
   const { response, budget } = setUp()
-  t.match(feed(response(ALL), `${POD}\n`), { json: POD, status: undefined })
-  t.match(feed(response(ALL), NOT_FOUND), {
+  t.match(await feed(response(ALL), `${POD}\n`), { json: POD, status: undefined })
+  t.match(await feed(response(ALL), NOT_FOUND), {
     json: NOT_FOUND,
     status: { code: 404, reason: 'NotFound', message: 'gone' },
   })
   for (const size of [1, 20, 1e9])
-    t.match(feed(response(STATUS), NOT_FOUND, size), { json: undefined, status: { code: 404 } })
-  t.match(feed(response(STATUS), JSON.stringify(JSON.parse(NOT_FOUND), null, 2)), { status: { code: 404 } })
-  t.equal(feed(response(STATUS), POD).status, undefined)
+    t.match(await feed(response(STATUS), NOT_FOUND, size), { json: undefined, status: { code: 404 } })
+  t.match(await feed(response(STATUS), JSON.stringify(JSON.parse(NOT_FOUND), null, 2)), {
+    status: { code: 404 },
+  })
+  t.equal((await feed(response(STATUS), POD)).status, undefined)
   t.match(
-    feed(response(ALL), NOT_FOUND, 10, false),
+    await feed(response(ALL), NOT_FOUND, 10, false),
     { json: undefined, status: { code: 404 } },
     'cut off behind the Status',
   )
@@ -131,7 +150,7 @@ void t.test('a response', (t) => {
   t.end()
 })
 
-void t.test('a response that is no Status is let go by its first chunk', (t) => {
+void t.test('a response that is no Status is let go by its first chunk', async (t) => {
   const { response, budget } = setUp()
   const capture = response(STATUS)
   capture?.write(Buffer.from('{"kind":"PodList","apiVersion":"v1","items":['))
@@ -146,11 +165,11 @@ void t.test('a response that is no Status is let go by its first chunk', (t) => 
   const long = `tus","apiVersion":"v1","code":500,"message":"${'x'.repeat(100000)}","status":"Failure"}`
   status?.write(Buffer.from(long))
   t.equal(budget.used, 0, 'a Status longer than 64 KiB')
-  t.strictSame(status?.end(true).status, { code: 500 })
+  t.strictSame((await status?.end(true))?.status, { code: 500 })
   t.end()
 })
 
-void t.test('media types', (t) => {
+void t.test('media types', async (t) => {
   const { request, response } = setUp()
   for (const mediaType of [
     'application/json',
@@ -161,15 +180,15 @@ void t.test('media types', (t) => {
     'application/strategic-merge-patch+json',
   ]) {
     t.equal(
-      feed(request(ALL, { mediaType, method: 'PATCH' }), '[{"op":"remove"}]').json,
+      (await feed(request(ALL, { mediaType, method: 'PATCH' }), '[{"op":"remove"}]')).json,
       '[{"op":"remove"}]',
       mediaType,
     )
   }
   for (const mediaType of ['text/plain', 'application/octet-stream', 'json']) {
     const unread = { 'kube-audit-proxy.io/unread-request-object': 'the body is of a type that is not read' }
-    t.strictSame(feed(request(ALL, { mediaType }), POD), { annotations: unread }, mediaType)
-    t.strictSame(feed(request(ALL, { mediaType }), ''), {}, 'no body')
+    t.strictSame(await feed(request(ALL, { mediaType }), POD), { annotations: unread }, mediaType)
+    t.strictSame(await feed(request(ALL, { mediaType }), ''), {}, 'no body')
     t.equal(request(METADATA, { mediaType }), undefined, mediaType)
     t.equal(response(ALL, { mediaType }), undefined, mediaType)
   }
@@ -180,52 +199,59 @@ void t.test('media types', (t) => {
     ';x="',
     ' ;',
   ]) {
-    t.equal(feed(request(ALL, { mediaType: `application/json${parameters}` }), POD).json, POD, parameters)
+    t.equal(
+      (await feed(request(ALL, { mediaType: `application/json${parameters}` }), POD)).json,
+      POD,
+      parameters,
+    )
   }
   t.equal(response(ALL, { mediaType: 'application/json;stream=watch' }), undefined)
   t.equal(response(ALL, { mediaType: 'application/vnd.kubernetes.protobuf;stream=watch' }), undefined)
   for (const method of ['GET', 'HEAD', 'OPTIONS'])
     t.equal(request(ALL, { method }), undefined, `nobody reads a body of ${method}`)
-  t.equal(feed(request(ALL, { mediaType: '' }), '{}').json, '{}', 'a request without a type is JSON')
+  t.equal((await feed(request(ALL, { mediaType: '' }), '{}')).json, '{}', 'a request without a type is JSON')
   t.equal(response(ALL, { mediaType: '' }), undefined)
   for (const mediaType of ['application/yaml', 'application/apply-patch+yaml']) {
-    t.equal(feed(request(ALL, { mediaType }), 'kind: Pod\n').json, '{"kind":"Pod"}')
-    t.equal(feed(request(ALL, { mediaType }), '{"n":1e21}').json, '{"n":1e21}', 'JSON is YAML')
-    t.equal(feed(request(ALL, { mediaType }), '\t').json, undefined)
+    t.equal((await feed(request(ALL, { mediaType }), 'kind: Pod\n')).json, '{"kind":"Pod"}')
+    t.equal((await feed(request(ALL, { mediaType }), '{"n":1e21}')).json, '{"n":1e21}', 'JSON is YAML')
+    t.equal((await feed(request(ALL, { mediaType }), '\t')).json, undefined)
   }
   const protobuf = { goType: () => undefined, convert: () => ({ unread: 'no prefix' }) }
   const yamlStatus = setUp({ converters: { yaml: () => NOT_FOUND, protobuf, cbor: cborToJSON } })
   const yaml = { mediaType: 'application/yaml' }
-  t.match(feed(yamlStatus.response(STATUS, yaml), 'apiVersion: v1\nkind: Status\n'), {
+  t.match(await feed(yamlStatus.response(STATUS, yaml), 'apiVersion: v1\nkind: Status\n'), {
     status: { code: 404 },
   })
-  t.strictSame(feed(yamlStatus.response(STATUS, yaml), 'apiVersion: v1\nitems: []\nkind: PodList\n'), {})
+  t.strictSame(
+    await feed(yamlStatus.response(STATUS, yaml), 'apiVersion: v1\nitems: []\nkind: PodList\n'),
+    {},
+  )
   const mediaType = 'application/vnd.kubernetes.protobuf'
-  t.match(feed(request(ALL, { mediaType }), 'k8s\0Pod'), {
+  t.match(await feed(request(ALL, { mediaType }), 'k8s\0Pod'), {
     json: '{"kind":"Pod","apiVersion":"v1","metadata":{"name":"p"}}',
     metadata: { name: 'p' },
     annotations: undefined,
   })
-  t.match(feed(request(ALL, { mediaType }), 'k8s\0Widget').annotations, {
+  t.match((await feed(request(ALL, { mediaType }), 'k8s\0Widget')).annotations, {
     'kube-audit-proxy.io/unknown-kind': 'v1, Kind=Widget',
   })
-  t.match(feed(request(ALL, { mediaType }), 'k8s\0Newer').annotations, {
+  t.match((await feed(request(ALL, { mediaType }), 'k8s\0Newer')).annotations, {
     'kube-audit-proxy.io/unknown-fields': 'v1, Kind=Newer',
   })
-  t.strictSame(feed(request(ALL, { mediaType }), 'rubbish'), {
+  t.strictSame(await feed(request(ALL, { mediaType }), 'rubbish'), {
     annotations: { 'kube-audit-proxy.io/unread-request-object': 'no prefix' },
   })
-  t.strictSame(feed(response(STATUS, { mediaType }), 'k8s\0Status').status, {})
+  t.strictSame((await feed(response(STATUS, { mediaType }), 'k8s\0Status')).status, {})
   const cbor = { mediaType: 'application/cbor' }
   const body = Buffer.from('d9d9f7a2486d65746164617461a1446e616d6541614164d641ff', 'hex')
-  t.match(feed(request(ALL, cbor), body), {
+  t.match(await feed(request(ALL, cbor), body), {
     json: '{"metadata":{"name":"a"},"d":"/w=="}',
     metadata: { name: 'a' },
     annotations: undefined,
   })
   const apply = { mediaType: 'application/apply-patch+cbor', method: 'PATCH' }
-  t.equal(feed(request(ALL, apply), body).json, '{"metadata":{"name":"a"},"d":"/w=="}')
-  t.strictSame(feed(request(ALL, cbor), 'rubbish'), {
+  t.equal((await feed(request(ALL, apply), body)).json, '{"metadata":{"name":"a"},"d":"/w=="}')
+  t.strictSame(await feed(request(ALL, cbor), 'rubbish'), {
     annotations: {
       'kube-audit-proxy.io/unread-request-object': 'the body is not valid cbor: unexpected end',
     },
@@ -235,65 +261,71 @@ void t.test('media types', (t) => {
     'hex',
   )
   for (const size of [1, 20, 1e9])
-    t.strictSame(feed(response(STATUS, cbor), notFound, size).status, { code: 404 })
-  t.strictSame(feed(response(STATUS, cbor), body), {}, 'no Status')
+    t.strictSame((await feed(response(STATUS, cbor), notFound, size)).status, { code: 404 })
+  t.strictSame(await feed(response(STATUS, cbor), body), {}, 'no Status')
   t.equal(response(ALL, { mediaType: 'application/cbor-seq' }), undefined, 'a watch')
   t.end()
 })
 
-void t.test('of duplicate keys the log has what kube-apiserver keeps; patches keep managed fields', (t) => {
-  const pod = (members: string): string => `{"kind":"Pod","apiVersion":"v1",${members}}`
-  const map = (members: string): string => `{"kind":"ConfigMap","apiVersion":"v1",${members}}`
-  const { request } = setUp({
-    converters: { yaml: () => undefined, protobuf: new ProtobufConverter(), cbor: cborToJSON },
-  })
-  for (const [sent, kept] of [
-    [map('"data":{"a":"1"},"data":null'), map('"data":null')],
-    [map('"data":{"a":"1"},"data":{"b":"2"}'), map('"data":{"a":"1","b":"2"}')],
-    [map('"metadata":{"name":"x"},"metadata":null'), map('"metadata":{"name":"x"}')],
-    [pod('"spec":{"nodeName":"n","nodeName":null}'), pod('"spec":{"nodeName":"n"}')],
-    [
-      pod('"spec":{"securityContext":{"runAsUser":1},"securityContext":{"fsGroup":2}}'),
-      pod('"spec":{"securityContext":{"runAsUser":1,"fsGroup":2}}'),
-    ],
-    [
-      pod('"spec":{"securityContext":{"runAsUser":1},"securityContext":null}'),
-      pod('"spec":{"securityContext":null}'),
-    ],
-    [
-      pod('"spec":{"volumes":[{"name":"v","emptyDir":{}}],"volumes":[{"secret":{"secretName":"s"}}]}'),
-      pod('"spec":{"volumes":[{"name":"v","emptyDir":{},"secret":{"secretName":"s"}}]}'),
-    ],
-    [
-      pod('"metadata":{"creationTimestamp":"2020-01-01T00:00:00Z","creationTimestamp":null}'),
-      pod('"metadata":{"creationTimestamp":null}'),
-    ],
-    // The kind that counts is found as encoding/json finds it.
-    [
-      '{"kind":"Other","Kind":"ConfigMap","apiVersion":"v1","data":{"a":"1"},"data":{"b":"2"}}',
-      '{"kind":"Other","Kind":"ConfigMap","apiVersion":"v1","data":{"a":"1","b":"2"}}',
-    ],
-    [
-      '{"kind":"Widget","apiVersion":"e.com/v1","spec":{"a":1},"spec":{"b":2}}',
-      '{"kind":"Widget","apiVersion":"e.com/v1","spec":{"b":2}}',
-    ],
-  ] as const)
-    t.equal(feed(request(ALL), sent).json, kept)
-  const configMaps = { resource: 'configmaps', apiVersion: 'v1' }
-  t.equal(
-    feed(request(ALL, { ref: configMaps }), '{"data":{"a":"1"},"data":{"b":"2"}}').json,
-    '{"data":{"a":"1","b":"2"}}',
-    'a kind that the path tells',
-  )
-  const twice = map('"data":{"a":"1"},"data":{"b":"2"}')
-  const patch = { method: 'PATCH', mediaType: 'application/merge-patch+json' }
-  t.equal(feed(request(ALL, patch), twice).json, map('"data":{"b":"2"}'))
-  t.equal(feed(request(ALL, { mediaType: 'application/yaml' }), twice).json, map('"data":{"b":"2"}'))
-  t.equal(feed(request({ ...ALL, omitManagedFields: true }, { method: 'PATCH' }), POD).json, POD)
-  t.end()
-})
+void t.test(
+  'of duplicate keys the log has what kube-apiserver keeps; patches keep managed fields',
+  async (t) => {
+    const pod = (members: string): string => `{"kind":"Pod","apiVersion":"v1",${members}}`
+    const map = (members: string): string => `{"kind":"ConfigMap","apiVersion":"v1",${members}}`
+    const { request } = setUp({
+      converters: { yaml: () => undefined, protobuf: new ProtobufConverter(), cbor: cborToJSON },
+    })
+    for (const [sent, kept] of [
+      [map('"data":{"a":"1"},"data":null'), map('"data":null')],
+      [map('"data":{"a":"1"},"data":{"b":"2"}'), map('"data":{"a":"1","b":"2"}')],
+      [map('"metadata":{"name":"x"},"metadata":null'), map('"metadata":{"name":"x"}')],
+      [pod('"spec":{"nodeName":"n","nodeName":null}'), pod('"spec":{"nodeName":"n"}')],
+      [
+        pod('"spec":{"securityContext":{"runAsUser":1},"securityContext":{"fsGroup":2}}'),
+        pod('"spec":{"securityContext":{"runAsUser":1,"fsGroup":2}}'),
+      ],
+      [
+        pod('"spec":{"securityContext":{"runAsUser":1},"securityContext":null}'),
+        pod('"spec":{"securityContext":null}'),
+      ],
+      [
+        pod('"spec":{"volumes":[{"name":"v","emptyDir":{}}],"volumes":[{"secret":{"secretName":"s"}}]}'),
+        pod('"spec":{"volumes":[{"name":"v","emptyDir":{},"secret":{"secretName":"s"}}]}'),
+      ],
+      [
+        pod('"metadata":{"creationTimestamp":"2020-01-01T00:00:00Z","creationTimestamp":null}'),
+        pod('"metadata":{"creationTimestamp":null}'),
+      ],
+      // The kind that counts is found as encoding/json finds it.
+      [
+        '{"kind":"Other","Kind":"ConfigMap","apiVersion":"v1","data":{"a":"1"},"data":{"b":"2"}}',
+        '{"kind":"Other","Kind":"ConfigMap","apiVersion":"v1","data":{"a":"1","b":"2"}}',
+      ],
+      [
+        '{"kind":"Widget","apiVersion":"e.com/v1","spec":{"a":1},"spec":{"b":2}}',
+        '{"kind":"Widget","apiVersion":"e.com/v1","spec":{"b":2}}',
+      ],
+    ] as const)
+      t.equal((await feed(request(ALL), sent)).json, kept)
+    const configMaps = { resource: 'configmaps', apiVersion: 'v1' }
+    t.equal(
+      (await feed(request(ALL, { ref: configMaps }), '{"data":{"a":"1"},"data":{"b":"2"}}')).json,
+      '{"data":{"a":"1","b":"2"}}',
+      'a kind that the path tells',
+    )
+    const twice = map('"data":{"a":"1"},"data":{"b":"2"}')
+    const patch = { method: 'PATCH', mediaType: 'application/merge-patch+json' }
+    t.equal((await feed(request(ALL, patch), twice)).json, map('"data":{"b":"2"}'))
+    t.equal(
+      (await feed(request(ALL, { mediaType: 'application/yaml' }), twice)).json,
+      map('"data":{"b":"2"}'),
+    )
+    t.equal((await feed(request({ ...ALL, omitManagedFields: true }, { method: 'PATCH' }), POD)).json, POD)
+    t.end()
+  },
+)
 
-void t.test('compressed bodies', (t) => {
+void t.test('compressed bodies', async (t) => {
   const { request, response, budget } = setUp()
   for (const [contentEncoding, compress] of [
     ['gzip', gzipSync],
@@ -303,30 +335,34 @@ void t.test('compressed bodies', (t) => {
     ['deflate', deflateRawSync],
     ['identity', (text: string) => text],
   ] as const) {
-    t.equal(feed(response(ALL, { contentEncoding }), compress(POD), 7).json, POD, contentEncoding)
-    t.equal(feed(request(ALL, { contentEncoding }), POD, 7).json, POD, 'of a request it means nothing')
+    t.equal((await feed(response(ALL, { contentEncoding }), compress(POD), 7)).json, POD, contentEncoding)
+    t.equal(
+      (await feed(request(ALL, { contentEncoding }), POD, 7)).json,
+      POD,
+      'of a request it means nothing',
+    )
     if (contentEncoding !== 'identity')
-      t.strictSame(feed(request(ALL, { contentEncoding }), compress(POD)), {
+      t.strictSame(await feed(request(ALL, { contentEncoding }), compress(POD)), {
         annotations: { 'kube-audit-proxy.io/unread-request-object': 'the body is not valid json' },
       })
     t.match(
-      feed(response(STATUS, { contentEncoding }), compress(NOT_FOUND)),
+      await feed(response(STATUS, { contentEncoding }), compress(NOT_FOUND)),
       { status: { code: 404 } },
       contentEncoding,
     )
-    t.strictSame(feed(response(STATUS, { contentEncoding }), compress(POD)), {})
+    t.strictSame(await feed(response(STATUS, { contentEncoding }), compress(POD)), {})
   }
   const unread = {
     annotations: { 'kube-audit-proxy.io/unread-response-object': 'the body is not valid gzip' },
   }
-  t.strictSame(feed(response(ALL, { contentEncoding: 'gzip' }), POD), unread, 'not gzip at all')
+  t.strictSame(await feed(response(ALL, { contentEncoding: 'gzip' }), POD), unread, 'not gzip at all')
   t.strictSame(
-    feed(response(ALL, { contentEncoding: 'gzip' }), gzipSync(POD).subarray(0, 40)),
+    await feed(response(ALL, { contentEncoding: 'gzip' }), gzipSync(POD).subarray(0, 40)),
     unread,
     'cut off',
   )
   for (const contentEncoding of ['br', 'gzip, gzip']) {
-    t.strictSame(feed(response(ALL, { contentEncoding }), 'rubbish'), {
+    t.strictSame(await feed(response(ALL, { contentEncoding }), 'rubbish'), {
       annotations: {
         'kube-audit-proxy.io/unread-response-object': 'the body is in a content encoding that is not read',
       },
@@ -337,14 +373,14 @@ void t.test('compressed bodies', (t) => {
   t.end()
 })
 
-void t.test('the cap on one body', (t) => {
+void t.test('the cap on one body', async (t) => {
   const { request, response, budget, truncated } = setUp({ maxBodyBytes: 1000 })
   const big = (n: number) => `{"metadata":{"name":"big"},"x":"${'x'.repeat(n)}"}`
   const annotations = (kind: string) => ({
     'audit.k8s.io/truncated': 'true',
     [`kube-audit-proxy.io/truncated-${kind}-object`]: 'body larger than 1000 bytes',
   })
-  t.equal(feed(request(ALL), big(1000 - big(0).length)).json?.length, 1000)
+  t.equal((await feed(request(ALL), big(1000 - big(0).length))).json?.length, 1000)
   t.strictSame(truncated, [])
 
   const capture = request(ALL)
@@ -354,56 +390,70 @@ void t.test('the cap on one body', (t) => {
   t.equal(budget.used, 0, 'what was held is freed at once')
   t.strictSame(truncated, ['request body'], 'and counted at once')
   capture?.write(Buffer.alloc(10))
-  const got = capture?.end(true)
+  const got = await capture?.end(true)
   t.strictSame(got?.annotations, annotations('request'))
   t.equal(got?.json, undefined)
   t.strictSame(got?.metadata, { name: 'big' }, 'its beginning told the name')
 
-  t.match(feed(response(ALL), big(2000)), { json: undefined, annotations: annotations('response') })
+  t.match(await feed(response(ALL), big(2000)), { json: undefined, annotations: annotations('response') })
   t.match(
-    feed(response(ALL, { contentEncoding: 'gzip' }), gzipSync(big(50000))),
+    await feed(response(ALL, { contentEncoding: 'gzip' }), gzipSync(big(50000))),
     { json: undefined, annotations: annotations('response') },
     'decoded',
   )
   t.strictSame(truncated, ['request body', 'response body', 'response body'])
   t.match(
-    feed(request(ALL, { mediaType: 'application/vnd.kubernetes.protobuf' }), 'k8s\0Long'),
+    await feed(request(ALL, { mediaType: 'application/vnd.kubernetes.protobuf' }), 'k8s\0Long'),
     { json: undefined, metadata: { name: 'p' }, annotations: annotations('request') },
     'only its JSON is larger',
   )
   truncated.pop()
-  t.strictSame(feed(request(METADATA), big(2000)), { status: undefined, metadata: { name: 'big' } })
-  t.equal(feed(response(STATUS), NOT_FOUND.replace('gone', 'x'.repeat(2000)), 300).annotations, undefined)
+  t.strictSame(await feed(request(METADATA), big(2000)), { status: undefined, metadata: { name: 'big' } })
+  t.equal(
+    (await feed(response(STATUS), NOT_FOUND.replace('gone', 'x'.repeat(2000)), 300)).annotations,
+    undefined,
+  )
   t.equal(truncated.length, 3, 'where no object was wanted, none was left out')
   t.end()
 })
 
-void t.test('the cap on all captures in flight', (t) => {
+void t.test('the cap on all captures in flight', async (t) => {
   const budget = new CaptureBudget(100)
   const { request, truncated } = setUp({ budget })
-  const one = request(ALL)
-  const two = request(ALL)
-  one?.write(Buffer.from(`{"a":"${'x'.repeat(70)}`))
-  two?.write(Buffer.from('{"a":"'))
-  two?.write(Buffer.alloc(50, 'x'))
-  t.strictSame(truncated, ['request total'])
-  t.equal(budget.used, 76, 'the one that went over was freed')
-  one?.write(Buffer.from('"}'))
-  t.equal(one?.end(true).json?.length, 78)
-  t.strictSame(two?.end(true).annotations, {
+  const leftOut = {
     'audit.k8s.io/truncated': 'true',
     'kube-audit-proxy.io/truncated-request-object': 'captures in flight over 100 bytes',
+  }
+  const stalled = request(ALL)
+  const going = request(ALL)
+  stalled?.write(Buffer.from(`{"metadata":{"name":"a"},"a":"${'x'.repeat(50)}`))
+  going?.write(Buffer.from('{"a":"'))
+  going?.write(Buffer.alloc(50, 'x'))
+  t.strictSame(truncated, ['request total'])
+  t.equal(budget.used, 56, 'the one that had stalled was freed')
+  stalled?.write(Buffer.from('"}'))
+  t.strictSame(await stalled?.end(true), {
+    status: undefined,
+    metadata: { name: 'a' },
+    annotations: leftOut,
   })
+  going?.write(Buffer.from('"}'))
+  t.equal((await going?.end(true))?.json?.length, 58)
+  t.equal(budget.used, 0)
+
+  const alone = request(ALL)
+  alone?.write(Buffer.alloc(100, ' '))
+  alone?.write(Buffer.from(' '))
+  t.strictSame((await alone?.end(true))?.annotations, leftOut)
   t.equal(budget.used, 0)
   t.end()
 })
 
-void t.test('redaction, of objects and of Status', (t) => {
+void t.test('redaction, of objects and of Status', async (t) => {
   const { request, response } = setUp({ redactor: new Redactor(randomBytes(32)) })
   const ref = { resource: 'secrets', apiVersion: 'v1' }
-  const got = feed(
-    request(ALL, { ref }),
-    '{ "metadata": {"name": "s"}, "stringData": {"a": "hunter2"} }',
+  const got = (
+    await feed(request(ALL, { ref }), '{ "metadata": {"name": "s"}, "stringData": {"a": "hunter2"} }')
   ).json
   t.match(got, /^{"metadata":{"name":"s"},"stringData":{"a":"redacted:hmac-sha256:[0-9a-f]{16}"}}$/)
   const quoting = NOT_FOUND.replace('NotFound', 'BadRequest').replace(
@@ -411,12 +461,12 @@ void t.test('redaction, of objects and of Status', (t) => {
     'error found in ...|hunter2|...',
   )
   for (const wants of [ALL, STATUS])
-    t.notMatch(JSON.stringify(feed(response(wants, { ref }), quoting)), /hunter2/)
-  t.match(feed(response(STATUS), quoting).status, { message: /hunter2/ })
+    t.notMatch(JSON.stringify(await feed(response(wants, { ref }), quoting)), /hunter2/)
+  t.match((await feed(response(STATUS), quoting)).status, { message: /hunter2/ })
   t.end()
 })
 
-void t.test('the id of an issued token', (t) => {
+void t.test('the id of an issued token', async (t) => {
   const { response } = setUp()
   const jwt = (claims: string): string => `e30.${Buffer.from(claims).toString('base64url')}.c2ln`
   const review = (token: string): string =>
@@ -424,12 +474,15 @@ void t.test('the id of an issued token', (t) => {
   const wants = { ...STATUS, issuedToken: true }
   const annotations = { 'authentication.kubernetes.io/issued-credential-id': 'JTI=a-b-c' }
   const token = jwt('{"sub":"s","jti":"a-b-c"}')
-  t.strictSame(feed(response(wants), review(token), 10).annotations, annotations)
-  t.equal(feed(response(wants), review(token)).json, undefined, 'and nothing more')
-  t.match(feed(response({ ...ALL, issuedToken: true }), review(token)), { json: review(token), annotations })
-  t.equal(feed(response(ALL), review(token)).annotations, undefined)
+  t.strictSame((await feed(response(wants), review(token), 10)).annotations, annotations)
+  t.equal((await feed(response(wants), review(token))).json, undefined, 'and nothing more')
+  t.match(await feed(response({ ...ALL, issuedToken: true }), review(token)), {
+    json: review(token),
+    annotations,
+  })
+  t.equal((await feed(response(ALL), review(token))).annotations, undefined)
   for (const odd of ['', 'a.b', `${token}.x`, jwt('{'), jwt('null'), jwt('{"jti":7}'), jwt('{"jti":""}')])
-    t.equal(feed(response(wants), review(odd)).annotations, undefined, odd)
-  t.equal(feed(response(wants), '{"status":"Failure","kind":"Status"}').annotations, undefined)
+    t.equal((await feed(response(wants), review(odd))).annotations, undefined, odd)
+  t.equal((await feed(response(wants), '{"status":"Failure","kind":"Status"}')).annotations, undefined)
   t.end()
 })

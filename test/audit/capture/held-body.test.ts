@@ -1,6 +1,8 @@
 import t from 'tap'
 import { HeldBody } from '../../../src/audit/capture/held-body.js'
-import { CaptureBudget } from '../../../src/audit/capture/limits.js'
+import { CaptureBudget } from '../../../src/audit/capture/capture-budget.js'
+
+const hold = (budget: CaptureBudget, user = 'alice') => budget.hold(user, () => undefined)
 
 void t.test('holds what it is given, in whatever pieces', (t) => {
   const text = Buffer.from(
@@ -8,7 +10,7 @@ void t.test('holds what it is given, in whatever pieces', (t) => {
   )
   for (const size of [1, 7, 100, 1023, 1024, 5000, 60000]) {
     const budget = new CaptureBudget(256 << 20)
-    const held = new HeldBody(100000, budget)
+    const held = new HeldBody(100000, hold(budget))
     for (let i = 0; i < text.length; i += size) {
       if (held.add(text.subarray(i, i + size)) !== undefined) t.fail('refused')
       if (i === 20 * size) t.ok(held.first(9 * size).equals(text.subarray(0, 9 * size)))
@@ -26,14 +28,14 @@ void t.test('holds what it is given, in whatever pieces', (t) => {
 
 void t.test('one chunk is not copied', (t) => {
   const chunk = Buffer.from('{}')
-  const held = new HeldBody(10, new CaptureBudget(256 << 20))
+  const held = new HeldBody(10, hold(new CaptureBudget(256 << 20)))
   held.add(chunk)
   t.equal(held.concat(), chunk)
   t.end()
 })
 
 void t.test('small and large chunks in turn keep their order', (t) => {
-  const held = new HeldBody(1e6, new CaptureBudget(256 << 20))
+  const held = new HeldBody(1e6, hold(new CaptureBudget(256 << 20)))
   const parts: Buffer[] = []
   for (let i = 0; i < 60; i++) parts.push(Buffer.alloc(i % 3 === 0 ? 2000 : 3, i))
   for (const part of parts) held.add(part)
@@ -42,14 +44,14 @@ void t.test('small and large chunks in turn keep their order', (t) => {
 })
 
 void t.test('the limits', (t) => {
-  const budget = new CaptureBudget(15)
-  const one = new HeldBody(10, budget)
-  const two = new HeldBody(10, budget)
-  t.equal(one.add(Buffer.alloc(10)), undefined)
-  t.equal(one.add(Buffer.alloc(1)), 'body')
-  t.equal(two.add(Buffer.alloc(5)), undefined)
+  const budget = new CaptureBudget(14)
+  const one = new HeldBody(10, hold(budget))
+  const two = new HeldBody(10, hold(budget, 'bob'))
+  t.equal(one.add(Buffer.alloc(7)), undefined)
+  t.equal(one.add(Buffer.alloc(4)), 'body')
+  t.equal(two.add(Buffer.alloc(7)), undefined)
   t.equal(two.add(Buffer.alloc(1)), 'total')
-  t.equal(budget.used, 15)
+  t.equal(budget.used, 14)
   one.free()
   t.equal(two.add(Buffer.alloc(1)), undefined)
   two.free()

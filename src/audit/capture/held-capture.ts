@@ -82,6 +82,7 @@ export class HeldCapture implements BodyCapture {
   }
 
   discard(): void {
+    this.#job?.cancel()
     this.#close(NOTHING)
   }
 

@@ -47,7 +47,10 @@ await t.test('a thread reads as this one would', async (t) => {
   const bomb = (await read('alice', gzipSync(Buffer.alloc(MAX_BODY + 1, ' ')), compressed).done) as ReadBody
   t.match(bomb, { leftOut: 'body' })
   const aliases = Buffer.from(`x: &a ${'y'.repeat(1000)}\ny: [${'*a,'.repeat(300)}*a]\n`)
-  t.match(await read('alice', aliases, { ref: undefined }, 8).done, { leftOut: 'growth', found: { json: undefined } })
+  t.match(await read('alice', aliases, { ref: undefined }, 8).done, {
+    leftOut: 'growth',
+    found: { json: undefined },
+  })
 })
 
 await t.test('what takes too long is given up, and the next one is read', async (t) => {

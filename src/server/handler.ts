@@ -11,7 +11,7 @@ import {
   type Authenticator,
 } from '../authentication/authenticator.js'
 import type { Authenticated } from '../request/authenticated.js'
-import type { UserInfo } from '../request/user-info.js'
+import { isAnonymous, type UserInfo } from '../request/user-info.js'
 import { ImpersonationAuthorizer } from '../authentication/impersonation/authorizer.js'
 import { readImpersonation, withOriginalUser } from '../authentication/impersonation/headers.js'
 import { requestAttributes } from '../authentication/impersonation/request-attributes.js'
@@ -24,6 +24,7 @@ import type { Outcome } from '../upstream/response-pump.js'
 import type { ReviewClient } from '../cluster/reviews.js'
 import { tunnel } from '../upstream/tunnel.js'
 import type { Route, Upstream } from '../upstream/upstream.js'
+import type { Admission, Admitted } from './admission.js'
 import { answer } from './answer.js'
 import type { Exchange } from './exchange.js'
 import type { InFlight } from './in-flight.js'
@@ -44,11 +45,14 @@ export interface HandlerDependencies {
   /** For the SubjectAccessReviews of users who impersonate, where the proxy itself impersonates. */
   readonly reviews: ReviewClient
   readonly inFlight: InFlight
+  readonly admission: Admission
   readonly log: Logger
   /** Counts a request by the level that the policy gave it. */
   observeLevel(level: Level): void
   /** Counts a request that was refused because its event could not be stored. */
   observeRejected(): void
+  /** Counts a request that was refused because there was no room for it. */
+  observeTurnedAway(): void
 }
 
 /**
@@ -75,32 +79,45 @@ export class RequestHandler {
       sendRetryAfter(exchange)
       return
     }
+    const admitted = this.#deps.admission.admit(req.socket, req.rawHeaders)
+    if (admitted === undefined) {
+      this.#deps.observeTurnedAway()
+      answer(res, exchange.auditID, status.tooManyRequests())
+      return
+    }
     inFlight.add(exchange)
-    void this.#run(exchange)
+    void this.#run(exchange, admitted)
   }
 
-  async #run(exchange: Exchange): Promise<void> {
+  async #run(exchange: Exchange, admitted: Admitted): Promise<void> {
     try {
-      await this.#serve(exchange)
+      await this.#serve(exchange, admitted)
     } catch (err) {
       await this.#panic(exchange, err)
     } finally {
       exchange.audit?.end()
       this.#deps.inFlight.delete(exchange)
+      admitted.release()
     }
   }
 
-  async #serve(exchange: Exchange): Promise<void> {
+  async #serve(exchange: Exchange, admitted: Admitted): Promise<void> {
     if (exchange.refusal !== undefined) return this.#refuse(exchange, exchange.refusal)
     let authenticated: Authenticated | undefined
     try {
       const found = this.#deps.authenticator.authenticate(exchange)
       authenticated = found instanceof Promise ? await found : found
     } catch (err) {
+      endStrangersConnection(exchange)
       return this.#refuse(exchange, this.#whyUnauthenticated(exchange, err))
     }
-    if (authenticated === undefined) return this.#refuse(exchange, status.UNAUTHORIZED)
+    if (authenticated === undefined) {
+      endStrangersConnection(exchange)
+      return this.#refuse(exchange, status.UNAUTHORIZED)
+    }
     exchange.authenticated = authenticated
+    if (isAnonymous(authenticated.user)) endStrangersConnection(exchange)
+    else admitted.authenticated()
 
     const stored = this.#evaluate(exchange)?.requestReceived() ?? true
     if (!(stored instanceof Promise ? await stored : stored)) {
@@ -300,6 +317,11 @@ const NOBODY: UserInfo = { username: '' }
 function describeAnswer(audit: AuditContext, error: status.StatusError): void {
   audit.setStatus(status.responseStatusOf(error))
   if (audit.config.level === 'RequestResponse') audit.setResponseBody({ json: status.statusJSON(error) })
+}
+
+/** k8s.io/apiserver/pkg/endpoints/filters/authentication.go withAuthentication: nobody keeps a session of HTTP/2 open without a name. */
+function endStrangersConnection({ req, res }: Exchange): void {
+  if (req.httpVersionMajor === 2) res.shouldKeepAlive = false
 }
 
 function ignoreLateError(): void {

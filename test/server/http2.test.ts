@@ -422,6 +422,7 @@ await t.test('SIGTERM sends GOAWAY, ends watches, and finishes what is short', a
 await t.test('other clients', async (t) => {
   const [standIn] = await start(t, {
     upstream: (_req, res) => sendJSON(res, 200, { kind: 'PodList', items: 'x'.repeat(20_000) }),
+    tokens: { bobtoken: { username: 'bob' } },
   })
   const run = promisify(execFile)
   const skip = (tool: string): string | false => !installed(tool) && `${tool} is not installed`
@@ -438,6 +439,9 @@ await t.test('other clients', async (t) => {
       '5',
       '-m',
       '50',
+      // Nobody would have to connect for each request.
+      '-H',
+      'Authorization: Bearer bobtoken',
       `${standIn.proxy.url}${PODS}`,
     ])
     t.match(stdout, /3000 succeeded, 0 failed, 0 errored, 0 timeout/)

@@ -97,7 +97,8 @@ await t.test('what a client sends before it is answered', async (t) => {
         await once(socket, 'data')
         await new Promise((resolve) => void socket.write(UPGRADE + get('/behind'), resolve))
         // Meanwhile it is read.
-        await connect(t)
+        const [other] = await connect(t)
+        other.destroy()
       }
       answer(res)
       await closed
@@ -112,13 +113,13 @@ await t.test('what a client sends before it is answered', async (t) => {
   })
 
   await t.test('a client that leaves meanwhile', async (t) => {
-    for (const leave of ['end', 'destroy'] as const) {
+    for (const leave of [(socket: Socket) => socket.end(), (socket: Socket) => socket.destroy()]) {
       const [socket, , closed] = await connect(t)
       const arrived = arrivals.next()
       socket.write(get('/first') + UPGRADE)
       const [req] = await arrived
       const gone = once(req.socket, 'close')
-      void socket[leave]()
+      leave(socket)
       await Promise.all([gone, closed])
     }
   })

@@ -1,0 +1,215 @@
+import { once } from 'node:events'
+import http2 from 'node:http2'
+import tls, { type ConnectionOptions } from 'node:tls'
+import t, { type Test } from 'tap'
+import { Arrivals } from '../support/arrivals.js'
+import { readAuditLog } from '../support/audit-log.js'
+import { askHttp2, connectHttp2 } from '../support/http2.js'
+import { getOf, plain, remembered, repeated } from '../support/hpack.js'
+import { headerValues } from '../support/protocols.js'
+import { FLAG, FRAME, RawHttp2 } from '../support/raw-http2.js'
+import { sendJSON, StandIn, type StandInOptions } from '../support/stand-in.js'
+
+const PODS = '/api/v1/namespaces/default/pods'
+
+async function start(t: Test, options: Partial<StandInOptions> = {}): Promise<[StandIn, Arrivals]> {
+  const arrivals = new Arrivals()
+  const standIn = await StandIn.start({
+    upstream: (req, res) => arrivals.emit('request', req, res),
+    ...options,
+  })
+  t.teardown(() => standIn.stop())
+  return [standIn, arrivals]
+}
+
+/** What happens to streams: how many are answered with each status (0 where HPACK shows none) or reset, until all are. */
+async function outcomes(raw: RawHttp2, streams: number): Promise<Map<string, number>> {
+  const counted = new Map<string, number>()
+  for (let seen = 0; seen < streams;) {
+    const outcome = await raw.outcome()
+    if (outcome === 'closed' && raw.socket.destroyed) break
+    if (outcome === 'closed') continue
+    seen++
+    counted.set(outcome, (counted.get(outcome) ?? 0) + 1)
+  }
+  return counted
+}
+
+/** A request of few bytes on each stream, whose headers are large. */
+function bomb(raw: RawHttp2, streams: number, [name, value]: readonly [string, string], times: number): void {
+  raw.socket.cork()
+  for (let i = 0; i < streams; i++) {
+    const first = i === 0 ? remembered(name, value) : repeated(1)
+    const token = plain('authorization', 'Bearer unknown')
+    raw.request(2 * i + 1, Buffer.concat([getOf(PODS), token, first, repeated(times - 1)]))
+  }
+  raw.socket.uncork()
+}
+
+for (const workers of [1, 2]) {
+  await t.test(`headers that are small where they are sent, --workers=${workers}`, async (t) => {
+    // No token is ever verified, so that whoever has one waits.
+    const [standIn] = await start(t, {
+      upstream: (_req, res) => sendJSON(res, 200, {}),
+      reviews: () => undefined,
+      flags: [`--workers=${workers}`],
+    })
+    const idle = standIn.memory().now
+    const bombs: [readonly [string, string], number][] = [
+      [['x', 'x'.repeat(4063)], 250],
+      [['x', ''], 8000],
+    ]
+    for (const [field, times] of bombs) {
+      const connections = await Promise.all(Array.from({ length: 10 }, () => RawHttp2.connect(standIn)))
+      for (const raw of connections) bomb(raw, 100, field, times)
+      const refused = await Promise.all(connections.map((raw) => outcomes(raw, 90)))
+      for (const one of refused) t.equal(one.get('answered'), 90, 'what there is no room for is answered')
+      t.equal((await standIn.ask(PODS)).status, 200, 'who is known is served')
+      t.equal((await standIn.ask(PODS, standIn.as('nobody'))).status, 200, 'a stranger with little is served')
+      for (const raw of connections) raw.socket.destroy()
+    }
+    t.equal(standIn.seen.length, 4, 'nothing else went upstream')
+    // A thousand requests of a megabyte each.
+    if (workers === 1) t.ok(standIn.memory().peak - idle < 500, `${standIn.memory().peak} MiB after ${idle}`)
+    t.strictSame(
+      standIn.proxy.logLines.filter((line) => /"level":"(error|warn)"/.test(line)),
+      [],
+    )
+  })
+}
+
+await t.test('more fields than there may be', async (t) => {
+  const [standIn] = await start(t, { upstream: (_req, res) => sendJSON(res, 200, {}) })
+  await t.test('over HTTP/2', async (t) => {
+    const raw = await RawHttp2.connect(standIn, undefined, standIn.admin)
+    raw.request(1, Buffer.concat([getOf(PODS), remembered('x', ''), repeated(8192)]))
+    t.equal(await raw.outcome(), 'reset')
+    t.equal(raw.resetCode, http2.constants.NGHTTP2_ENHANCE_YOUR_CALM)
+    raw.request(3, Buffer.concat([getOf(PODS), repeated(8000)]))
+    t.equal(await raw.outcome(), 'answered', 'the connection goes on')
+    raw.socket.destroy()
+  })
+  await t.test('over HTTP/1.1', async (t) => {
+    for (const [fields, line] of [
+      [8000, 'HTTP/1.1 200 OK'],
+      [8193, 'HTTP/1.1 431 Request Header Fields Too Large'],
+      [200_000, 'HTTP/1.1 431 Request Header Fields Too Large'],
+    ] as const) {
+      const socket = tls.connect(standIn.as() as ConnectionOptions)
+      socket.on('error', () => undefined)
+      socket.write(
+        `GET ${PODS} HTTP/1.1\r\nHost: x\r\nAudit-ID: of-${fields}\r\n${'a:\r\n'.repeat(fields)}\r\n`,
+      )
+      const [data] = (await once(socket, 'data')) as [Buffer]
+      t.equal(data.toString('latin1').split('\r\n', 1)[0], line)
+      socket.destroy()
+    }
+    const events = readAuditLog(standIn.auditLog).filter((event) => event.auditID === 'of-8193')
+    t.strictSame(
+      events.map((event) => event.responseStatus?.code),
+      [431],
+    )
+  })
+})
+
+await t.test('what one connection may have under way', async (t) => {
+  const [standIn, arrivals] = await start(t)
+  const session = await connectHttp2(standIn.as(), { maxSendHeaderBlockLength: 4 << 20 })
+  t.teardown(() => session.destroy())
+  session.on('error', () => undefined)
+  const big = { ':path': PODS, 'x-big': 'x'.repeat(900_000) }
+  const held = []
+  for (let i = 0; i < 4; i++) {
+    const arrived = arrivals.next()
+    held.push(askHttp2(session, big))
+    const [, res] = await arrived
+    if (i === 3) for (const one of [res]) sendJSON(one, 200, {})
+    else t.teardown(() => res.destroy())
+  }
+  t.equal((await (held[3] as Promise<{ status: number }>)).status, 200)
+  const arrived = arrivals.next()
+  held.push(askHttp2(session, big))
+  const [, res] = await arrived
+  const refused = await askHttp2(session, big)
+  t.equal(refused.status, 429)
+  t.equal(refused.headers['retry-after'], '1')
+  t.match(JSON.parse(refused.body.toString()), { kind: 'Status', reason: 'TooManyRequests', code: 429 })
+  const small = arrivals.next()
+  const answer = askHttp2(session, {
+    ':path': PODS,
+    'impersonate-user': 'u',
+    'impersonate-group': groups(500),
+  })
+  const [req, second] = await small
+  t.strictSame(headerValues(req.rawHeaders, 'impersonate-group'), groups(500), 'others pass')
+  sendJSON(second, 200, {})
+  t.equal((await answer).status, 200)
+  sendJSON(res, 200, {})
+  t.equal((await (held[4] as Promise<{ status: number }>)).status, 200)
+  session.destroy()
+  await Promise.allSettled(held)
+})
+
+await t.test('strangers', async (t) => {
+  const reviews = new Arrivals()
+  const [standIn, arrivals] = await start(t, { reviews: (req, res) => reviews.emit('request', req, res) })
+
+  await t.test('their session of HTTP/2 ends with its first answer', async (t) => {
+    const [goAway, answer] = await sessionOf(standIn, arrivals, 'nobody')
+    t.equal(answer, 200)
+    await goAway
+    reviews.once('request', (_req, res) => sendJSON(res, 201, { status: { authenticated: false } }))
+    const [unauthorized, status] = await sessionOf(standIn, arrivals, 'nobody', { authorization: 'Bearer x' })
+    t.equal(status, 401)
+    await unauthorized
+  })
+
+  await t.test('they may have 400 requests under way beyond a few for each connection', async (t) => {
+    const raws = await Promise.all(Array.from({ length: 5 }, () => RawHttp2.connect(standIn)))
+    let upstream = 0
+    const count = (): void => void upstream++
+    arrivals.on('request', count)
+    const ask = getOf(PODS)
+    for (const raw of raws.slice(0, 4)) for (let i = 0; i < 100; i++) raw.request(2 * i + 1, ask)
+    while (upstream < 400) await once(arrivals, 'request')
+    const fifth = raws[4] as RawHttp2
+    // Of the first four connections 32 count for nobody but themselves.
+    for (let i = 0; i < 60; i++) fifth.request(2 * i + 1, ask)
+    const answered = await outcomes(fifth, 20)
+    t.equal(answered.get('answered'), 20)
+    while (upstream < 440) await once(arrivals, 'request')
+    const arrived = arrivals.next()
+    const known = standIn.ask(PODS)
+    const [, res] = await arrived
+    sendJSON(res, 200, {})
+    t.equal((await known).status, 200, 'who is known is served')
+    arrivals.off('request', count)
+    for (const raw of raws) raw.socket.destroy()
+  })
+
+  await t.test('a body is no way around it', async (t) => {
+    const raw = await RawHttp2.connect(standIn)
+    for (let i = 0; i < 101; i++) raw.frame(FRAME.HEADERS, FLAG.END_HEADERS, 2 * i + 1, getOf(PODS))
+    t.ok(['reset', 'closed'].includes(await raw.outcome()), 'no more than 100 streams')
+    raw.socket.destroy()
+  })
+})
+
+/** A request on a session of its own: when the session is told to go away, and the status. */
+async function sessionOf(
+  standIn: StandIn,
+  arrivals: Arrivals,
+  who: 'nobody',
+  headers: Record<string, string> = {},
+): Promise<[Promise<unknown>, number]> {
+  const session = await connectHttp2(standIn.as(who))
+  const goAway = once(session, 'goaway')
+  arrivals.once('request', (_req, res) => sendJSON(res, 200, {}))
+  const { status } = await askHttp2(session, { ':path': PODS, ...headers })
+  arrivals.removeAllListeners('request')
+  return [goAway, status]
+}
+
+function groups(count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `group-${i}`)
+}

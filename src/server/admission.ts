@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 
 /** Fields that a request's headers may have. */
-export const MAX_HEADER_FIELDS = 8192
+export const MAX_HEADER_FIELDS = 4096
 /** What a field costs beyond its bytes: strings and arrays of them, measured on Node.js 20. */
 const FIELD_COST = 256
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import { ABORTED } from '../audit/annotations.js'
 import type { AuditConfig } from '../audit/audit-config.js'
@@ -74,15 +75,18 @@ export class RequestHandler {
   readonly handle = (req: InboundRequest, res: InboundResponse, upgrade?: InboundUpgrade): void => {
     const { inFlight } = this.#deps
     res.on('error', ignoreLateError)
-    const exchange = understand(req, res, upgrade, this.#deps.identityHeaders, this.#deps.recorder.now())
-    if (inFlight.turningAway && exchange.refusal === undefined && !isExemptFromRetryAfter(exchange)) {
-      sendRetryAfter(exchange)
-      return
-    }
+    // Before anything is made of its headers.
     const admitted = this.#deps.admission.admit(req.socket, req.rawHeaders)
     if (admitted === undefined) {
       this.#deps.observeTurnedAway()
-      answer(res, exchange.auditID, status.tooManyRequests())
+      res.shouldKeepAlive = false
+      answer(res, randomUUID(), status.tooManyRequests())
+      return
+    }
+    const exchange = understand(req, res, upgrade, this.#deps.identityHeaders, this.#deps.recorder.now())
+    if (inFlight.turningAway && exchange.refusal === undefined && !isExemptFromRetryAfter(exchange)) {
+      sendRetryAfter(exchange)
+      admitted.release()
       return
     }
     inFlight.add(exchange)

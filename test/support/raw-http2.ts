@@ -110,13 +110,17 @@ export class RawHttp2 {
 
   async *#read(): AsyncGenerator<Buffer, void> {
     let received: Buffer = Buffer.alloc(0)
-    for await (const chunk of this.socket) {
-      received = Buffer.concat([received, chunk as Buffer])
-      while (received.length >= 9 && received.length >= 9 + received.readUIntBE(0, 3)) {
-        const end = 9 + received.readUIntBE(0, 3)
-        yield received.subarray(0, end)
-        received = received.subarray(end)
+    try {
+      for await (const chunk of this.socket) {
+        received = Buffer.concat([received, chunk as Buffer])
+        while (received.length >= 9 && received.length >= 9 + received.readUIntBE(0, 3)) {
+          const end = 9 + received.readUIntBE(0, 3)
+          yield received.subarray(0, end)
+          received = received.subarray(end)
+        }
       }
+    } catch {
+      // Cut off in the middle is an end as well.
     }
   }
 

@@ -18,7 +18,7 @@ const FLOORS = [
 /** No part of what is installed. */
 const NOT_INSTALLED = ['**/demo/**', '**/test/**', '**/bench/**', '**/scripts/**']
 /** What puts the rooms together: no room knows of it. */
-const COMPOSITION = ['main', 'worker-main', 'options', 'service']
+const COMPOSITION = ['main', 'worker-main', 'options', 'service', 'uncaught']
 
 function floorRules() {
   return FLOORS.flatMap((floor, i) =>

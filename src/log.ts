@@ -1,5 +1,6 @@
 import pino, { type Logger } from 'pino'
 import type { LogOptions } from './log-options.js'
+import { boundedError, boundedMessage, boundedValue, printable } from './log-values.js'
 
 /** Fields that could carry a credential, should an object with headers ever reach a log line. */
 const REDACTED = [
@@ -22,7 +23,19 @@ export function newLogger({ level, format }: LogOptions): Logger {
       level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
+      formatters: {
+        level: (label) => ({ level: label }),
+        log: (fields) => boundedValue(fields) as Record<string, unknown>,
+      },
+      serializers: { err: boundedError },
+      hooks: {
+        logMethod(args, method) {
+          method.apply(
+            this,
+            args.map((arg: unknown) => (typeof arg === 'string' ? boundedMessage(arg) : arg)) as typeof args,
+          )
+        },
+      },
       redact: REDACTED,
     },
     destination,
@@ -33,10 +46,12 @@ export function newLogger({ level, format }: LogOptions): Logger {
 function writeText(line: string): void {
   const { time, level, msg, err, ...rest } = JSON.parse(line) as Record<string, unknown>
   const fields = Object.entries(rest)
-    .map(([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .map(
+      ([name, value]) => ` ${name}=${printable(typeof value === 'string' ? value : JSON.stringify(value))}`,
+    )
     .join('')
   const stack = typeof err === 'object' && err !== null && 'stack' in err ? `\n${String(err.stack)}` : ''
   process.stderr.write(
-    `${String(time)} ${String(level).toUpperCase().padEnd(5)} ${String(msg)}${fields}${stack}\n`,
+    `${String(time)} ${String(level).toUpperCase().padEnd(5)} ${printable(String(msg))}${fields}${stack}\n`,
   )
 }

@@ -11,6 +11,7 @@ import { newProxy } from './proxy/new-proxy.js'
 import { Service } from './service.js'
 import { inheritedSockets } from './systemd/listen-fds.js'
 import { SystemdService } from './systemd/service.js'
+import { logUncaught } from './uncaught.js'
 import { newPrimary } from './workers/new-primary.js'
 
 /** The whole program. Resolves with the exit code: 0 done, 1 failed while running, 2 bad usage or configuration. */
@@ -47,9 +48,7 @@ async function main(argv: readonly string[]): Promise<number> {
 async function run(options: Options, argv: readonly string[], log: Logger): Promise<number> {
   // Before anything listens, so that no signal finds the process unprepared.
   const stop = firstSignal()
-  // A bug outside of any request: nobody knows what state it left behind, but other requests are not to blame for it.
-  process.on('uncaughtException', (err) => log.error({ err }, 'uncaught exception'))
-  process.on('unhandledRejection', (err) => log.error({ err }, 'unhandled rejection'))
+  logUncaught(log)
   const building = newService(options, argv, log)
   process.on('SIGHUP', () => {
     building.then((service) => service.reload()).catch(() => {})

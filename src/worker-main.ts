@@ -4,6 +4,7 @@ import { Socket } from 'node:net'
 import { errorMessage } from './errors.js'
 import { newLogger } from './log.js'
 import { parseOptions } from './options.js'
+import { logUncaught } from './uncaught.js'
 import { EVENTS_FD, type FromWorker, type ToWorker } from './workers/messages.js'
 import { Worker } from './workers/worker.js'
 
@@ -27,9 +28,7 @@ async function startWorker(): Promise<Worker> {
   const stderrIsTerminal = process.stderr.isTTY === true
   const options = parseOptions(process.argv.slice(2), { env: process.env, stderrIsTerminal })
   const log = newLogger(options.log).child({ worker: process.pid })
-  // A bug outside of any request, as in the process that works alone.
-  process.on('uncaughtException', (err) => log.error({ err }, 'uncaught exception'))
-  process.on('unhandledRejection', (err) => log.error({ err }, 'unhandled rejection'))
+  logUncaught(log)
   const stream = new Socket({ fd: EVENTS_FD, readable: true, writable: true })
   return Worker.start(options, start, stream, log)
 }

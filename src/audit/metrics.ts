@@ -13,6 +13,7 @@ export class AuditMetrics {
   readonly #errors: Counter<'plugin'>
   readonly #levels: Counter<'level'>
   readonly #rejected: Counter
+  readonly #turnedAway: Counter
   readonly #dropped: Counter<'plugin'>
   readonly #batches: Counter<'plugin' | 'result'>
   readonly #latency: Histogram<'plugin'>
@@ -45,6 +46,11 @@ export class AuditMetrics {
       registers,
       name: 'apiserver_audit_requests_rejected_total',
       help: 'Counter of apiserver requests rejected due to an error in audit logging backend.',
+    })
+    this.#turnedAway = new Counter({
+      registers,
+      name: 'kube_audit_proxy_requests_turned_away_total',
+      help: 'Counter of requests that were answered with 429, unread, because their client or clients that nobody knows had too much under way.',
     })
     this.#dropped = new Counter({
       registers,
@@ -120,6 +126,11 @@ export class AuditMetrics {
   /** A request was refused because its event could not be stored. */
   observeRejected(): void {
     this.#rejected.inc()
+  }
+
+  /** A request was refused because there was no room for it. */
+  observeTurnedAway(): void {
+    this.#turnedAway.inc()
   }
 
   /** An error that may have kept `events` events from being recorded: kube-apiserver's HandlePluginError. */

@@ -6,6 +6,7 @@ import type { EventIntake } from '../audit/intake.js'
 import type { AuditMetrics } from '../audit/metrics.js'
 import type { RequestPathOptions } from './options.js'
 import { IdentityHeaders } from '../request/identity-headers.js'
+import { Admission } from '../server/admission.js'
 import { RequestHandler } from '../server/handler.js'
 import { InFlight } from '../server/in-flight.js'
 import { Listener } from '../server/listener.js'
@@ -58,9 +59,11 @@ export class RequestPath implements Front {
       reviews,
       inFlight: this.#inFlight,
       requestTimeout: options.serving.requestTimeout,
+      admission: new Admission(options.serving.http2.maxStreams, dependencies.processes),
       log,
       observeLevel: (level) => metrics.observeLevel(level),
       observeRejected: () => metrics.observeRejected(),
+      observeTurnedAway: () => metrics.observeTurnedAway(),
     })
     const { serving } = options
     this.#shutdown = options.shutdown

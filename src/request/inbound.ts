@@ -7,6 +7,8 @@ import type { Socket } from 'node:net'
 export interface InboundRequest {
   readonly method?: string | undefined
   readonly url?: string | undefined
+  /** 1 or 2. */
+  readonly httpVersionMajor: number
   /** name, value, name, value, ... with HTTP/2's pseudo-headers, if it came by that. */
   readonly rawHeaders: readonly string[]
   readonly headers: {

@@ -10,3 +10,8 @@ export interface UserInfo {
 export const ANONYMOUS = 'system:anonymous'
 export const ALL_AUTHENTICATED = 'system:authenticated'
 export const ALL_UNAUTHENTICATED = 'system:unauthenticated'
+
+/** k8s.io/apiserver/pkg/endpoints/filters/authentication.go isAnonymousUser. */
+export function isAnonymous({ username, groups }: UserInfo): boolean {
+  return username === ANONYMOUS || groups?.includes(ALL_UNAUTHENTICATED) === true
+}

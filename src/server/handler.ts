@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import { OUTCOME, REPLACED_AUDIT_ID, UNKNOWN } from '../audit/annotations.js'
 import type { AuditConfig } from '../audit/audit-config.js'
@@ -12,7 +13,7 @@ import {
 } from '../authentication/authenticator.js'
 import type { Authenticated } from '../request/authenticated.js'
 import { requestedTimeout } from '../request/timeout.js'
-import type { UserInfo } from '../request/user-info.js'
+import { isAnonymous, type UserInfo } from '../request/user-info.js'
 import { ImpersonationAuthorizer } from '../authentication/impersonation/authorizer.js'
 import { readImpersonation, withOriginalUser } from '../authentication/impersonation/headers.js'
 import { requestAttributes } from '../authentication/impersonation/request-attributes.js'
@@ -25,6 +26,7 @@ import type { ReviewClient } from '../cluster/reviews.js'
 import { tunnel } from '../upstream/tunnel.js'
 import { systemTimers, type Timer } from '../timers.js'
 import type { Route, Upstream } from '../upstream/upstream.js'
+import type { Admission, Admitted } from './admission.js'
 import { answer } from './answer.js'
 import { answerAudited, conclude, describeAnswer } from './conclude.js'
 import type { Exchange } from './exchange.js'
@@ -48,11 +50,14 @@ export interface HandlerDependencies {
   readonly inFlight: InFlight
   /** Milliseconds within which the apiserver answers requests that are not long-running. */
   readonly requestTimeout: number
+  readonly admission: Admission
   readonly log: Logger
   /** Counts a request by the level that the policy gave it. */
   observeLevel(level: Level): void
   /** Counts a request that was refused because its event could not be stored. */
   observeRejected(): void
+  /** Counts a request that was refused because there was no room for it. */
+  observeTurnedAway(): void
 }
 
 /** Milliseconds that the apiserver has beyond its own time, so that it is the apiserver who says that it is over. */
@@ -77,37 +82,53 @@ export class RequestHandler {
   readonly handle = (req: InboundRequest, res: InboundResponse, upgrade?: InboundUpgrade): void => {
     const { inFlight } = this.#deps
     res.on('error', ignoreLateError)
+    // Before anything is made of its headers.
+    const admitted = this.#deps.admission.admit(req.socket, req.rawHeaders)
+    if (admitted === undefined) {
+      this.#deps.observeTurnedAway()
+      res.shouldKeepAlive = false
+      answer(res, randomUUID(), status.tooManyRequests())
+      return
+    }
     const exchange = understand(req, res, upgrade, this.#deps.identityHeaders, this.#deps.recorder.now())
     if (inFlight.turningAway && exchange.refusal === undefined && !isExemptFromRetryAfter(exchange)) {
       sendRetryAfter(exchange)
+      admitted.release()
       return
     }
     inFlight.add(exchange)
-    void this.#run(exchange)
+    void this.#run(exchange, admitted)
   }
 
-  async #run(exchange: Exchange): Promise<void> {
+  async #run(exchange: Exchange, admitted: Admitted): Promise<void> {
     try {
-      await this.#serve(exchange)
+      await this.#serve(exchange, admitted)
     } catch (err) {
       await this.#panic(exchange, err)
     } finally {
       exchange.audit?.end()
       this.#deps.inFlight.delete(exchange)
+      admitted.release()
     }
   }
 
-  async #serve(exchange: Exchange): Promise<void> {
+  async #serve(exchange: Exchange, admitted: Admitted): Promise<void> {
     if (exchange.refusal !== undefined) return this.#refuse(exchange, exchange.refusal)
     let authenticated: Authenticated | undefined
     try {
       const found = this.#deps.authenticator.authenticate(exchange)
       authenticated = found instanceof Promise ? await found : found
     } catch (err) {
+      endStrangersConnection(exchange)
       return this.#refuse(exchange, this.#whyUnauthenticated(exchange, err))
     }
-    if (authenticated === undefined) return this.#refuse(exchange, status.UNAUTHORIZED)
+    if (authenticated === undefined) {
+      endStrangersConnection(exchange)
+      return this.#refuse(exchange, status.UNAUTHORIZED)
+    }
     exchange.authenticated = authenticated
+    if (isAnonymous(authenticated.user)) endStrangersConnection(exchange)
+    else admitted.authenticated()
 
     const stored = this.#evaluate(exchange)?.requestReceived() ?? true
     if (!(stored instanceof Promise ? await stored : stored)) {
@@ -270,6 +291,11 @@ const WITHOUT_POLICY: AuditConfig = { level: 'Metadata', omitStages: new Set(), 
 
 /** The user of an event for which nobody was authenticated. */
 const NOBODY: UserInfo = { username: '' }
+
+/** k8s.io/apiserver/pkg/endpoints/filters/authentication.go withAuthentication: nobody keeps a session of HTTP/2 open without a name. */
+function endStrangersConnection({ req, res }: Exchange): void {
+  if (req.httpVersionMajor === 2) res.shouldKeepAlive = false
+}
 
 function ignoreLateError(): void {
   // The exchange hears of a broken connection from 'close'.

@@ -10,16 +10,16 @@ import type { TLSSocket } from 'node:tls'
 import { MAX_HEADER_SIZE } from '../cluster/upstream-connections.js'
 import { TokenBucket } from '../token-bucket.js'
 import type { ServeRequest } from '../request/inbound.js'
+import { MAX_HEADER_FIELDS } from './admission.js'
 import { Http2Request, Http2Response } from './http2-stream.js'
 
 /** k8s.io/apiserver/pkg/server/secure_serving.go Serve: its streams unless a flag says how many, and bytes for the upload of each. */
-const MAX_CONCURRENT_STREAMS = 100
+export const MAX_CONCURRENT_STREAMS = 100
 const UPLOAD_BUFFER = 256 * 1024
 /** Bytes: RFC 9113 section 6.9.1. */
 const MAX_WINDOW = 2 ** 31 - 1
-/** What all headers of a request may have: bytes, and fields of no bytes but the 32 that each is reckoned to have more. */
+/** Bytes that all headers of a request may have, with the 32 that each is reckoned to have more. */
 const MAX_HEADER_LIST_SIZE = 1 << 20
-const MAX_HEADER_LIST_PAIRS = MAX_HEADER_LIST_SIZE / 32
 /** Bytes of headers that are sent: more than the upstream's can be, as HTTP/2 reckons them before it makes them small. */
 const MAX_SEND_HEADER_BLOCK = 4 * MAX_HEADER_SIZE
 /**
@@ -176,7 +176,7 @@ function sessionOptions(maxStreams: number): ServerSessionOptions {
       maxFrameSize: UPLOAD_BUFFER,
       maxHeaderListSize: MAX_HEADER_LIST_SIZE,
     },
-    maxHeaderListPairs: MAX_HEADER_LIST_PAIRS,
+    maxHeaderListPairs: MAX_HEADER_FIELDS,
     maxSendHeaderBlockLength: MAX_SEND_HEADER_BLOCK,
     maxSessionMemory: Math.max(MIN_SESSION_MEMORY, Math.ceil(maxStreams * STREAM_MEMORY)),
   }

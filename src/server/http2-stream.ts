@@ -6,6 +6,7 @@ import type { InboundRequest, InboundResponse } from '../request/inbound.js'
 export class Http2Request implements InboundRequest {
   readonly method: string
   readonly url: string
+  readonly httpVersionMajor = 2
   readonly rawHeaders: readonly string[]
   readonly headers: { readonly 'content-length'?: string | undefined }
   readonly endAfterHeaders: boolean

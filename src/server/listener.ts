@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import { connect, Server as NetServer, type AddressInfo, type ListenOptions, type Socket } from 'node:net'
 import {
@@ -9,11 +8,11 @@ import {
   type TLSSocket,
 } from 'node:tls'
 import type { ServeRequest } from '../request/inbound.js'
+import { MAX_HEADER_FIELDS } from './admission.js'
+import { Http1Connections } from './http1-connections.js'
 import { Http2Sessions, type Http2Options } from './http2-session.js'
 import type { ServingMaterial } from './serving-tls.js'
-import { statusBody, badRequest } from './status-error.js'
 import { TLSContexts, type TLSOptions } from './tls-contexts.js'
-import { UpgradeResponse } from './upgrade.js'
 
 export interface ListenerOptions extends TLSOptions {
   readonly bindAddress: string
@@ -40,11 +39,6 @@ const BACKLOG = 4096
 
 /** Milliseconds in which a connection that idles when the shutdown begins may bring one more request. */
 const LAST_REQUEST = 500
-/**
- * Milliseconds in which a client that is still sending may read why it was refused: a connection that is closed before all of
- * it is read is reset, and what was answered is lost. As net/http's rstAvoidanceDelay, but twice as long.
- */
-const READ_REFUSAL = 1000
 /** Milliseconds in which the last bytes of the last responses are to reach their clients. */
 const FLUSH_TIMEOUT = 1000
 
@@ -53,10 +47,6 @@ export class Listener {
   readonly #server: Server
   readonly #http2: Http2Sessions
   readonly #sockets = new Set<Socket>()
-  /** The last response of each connection of HTTP/1.1. */
-  readonly #answers = new WeakMap<Socket, ServerResponse>()
-  /** Connections that have brought what is no HTTP. */
-  readonly #broken = new WeakSet<Socket>()
 
   /** Make TLS for clients who came to an address that has a certificate of its own. */
   readonly #byAddress = new Map<string, TLSServer>()
@@ -77,44 +67,26 @@ export class Listener {
         SNICallback: (name, use) => use(null, this.#contexts.forServerName(name)),
       }),
     }
-    this.#server = createServer(
-      {
-        ...this.#contexts.fallback,
-        ...tls,
-        maxHeaderSize: MAX_HEADER_BYTES,
-        // A request may take as long as it likes: uploads, watches. Only its head must come in time.
-        requestTimeout: 0,
-        headersTimeout: HEADERS_TIMEOUT,
-        keepAliveTimeout: IDLE_TIMEOUT,
-        keepAlive: true,
-        keepAliveInitialDelay: 30_000,
-        noDelay: true,
-        highWaterMark: 64 * 1024,
-      },
-      // Not passed on as it is: node:http would hand over more than these two.
-      (req, res) => {
-        this.#answers.set(req.socket, res)
-        serveRequest(req, res)
-      },
-    )
-    this.#server.maxHeadersCount = 0
+    this.#server = createServer({
+      ...this.#contexts.fallback,
+      ...tls,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      // A request may take as long as it likes: uploads, watches. Only its head must come in time.
+      requestTimeout: 0,
+      headersTimeout: HEADERS_TIMEOUT,
+      keepAliveTimeout: IDLE_TIMEOUT,
+      keepAlive: true,
+      keepAliveInitialDelay: 30_000,
+      noDelay: true,
+      highWaterMark: 64 * 1024,
+    })
+    // node:http leaves out what is beyond: the one more tells that there are too many.
+    this.#server.maxHeadersCount = MAX_HEADER_FIELDS + 1
     for (const [address, context] of this.#contexts.byAddress)
       this.#byAddress.set(address, createTLSServer({ ...context, ...tls }))
     if (this.#byAddress.size > 0) this.#chooseByAddress()
     this.#server.on('connection', (socket: Socket) => this.#track(socket))
-    this.#server.on('clientError', (err: NodeJS.ErrnoException, socket: Socket) => {
-      if (err.code === 'ECONNRESET') return void socket.destroy()
-      // What else it brings is no request either: it is read and forgotten.
-      if (this.#broken.has(socket)) return
-      this.#broken.add(socket)
-      const answer = this.#answers.get(socket)
-      if (answer?.writableFinished === false) breakOff(answer, socket)
-      else this.#refuse(err, socket)
-    })
-    this.#server.on('upgrade', (req: IncomingMessage, socket: Socket, head: Buffer) => {
-      const response = new UpgradeResponse(req, socket, head)
-      serveRequest(req, response, response)
-    })
+    new Http1Connections(serveRequest).attach(this.#server)
     this.#chooseProtocol()
   }
 
@@ -231,56 +203,8 @@ export class Listener {
     }
   }
 
-  /** Answers what is no request, and closes the connection when the client has had time to read that. */
-  #refuse(err: NodeJS.ErrnoException, socket: Socket): void {
-    if (!socket.writable) {
-      socket.destroy()
-      return
-    }
-    socket.end(refusal(err))
-    const timer = setTimeout(() => socket.destroy(), READ_REFUSAL)
-    socket.once('close', () => clearTimeout(timer))
-  }
-
   #track(socket: Socket): void {
     this.#sockets.add(socket)
     socket.on('close', () => this.#sockets.delete(socket))
   }
-}
-
-/**
- * A client has sent what is no HTTP while it has an answer to come, which is the last. Where that was in the body of its
- * request, the request is told, and is answered as kube-apiserver answers it.
- */
-function breakOff(answer: ServerResponse, socket: Socket): void {
-  const { req, headersSent } = answer
-  if (!headersSent) answer.shouldKeepAlive = false
-  else if (req.complete) answer.once('finish', () => socket.destroySoon())
-  // What would stand in the middle of an answer would be part of it to whoever reads it.
-  else socket.destroy()
-  if (headersSent || req.complete || req.aborted) return
-  req.aborted = true
-  req.emit('aborted')
-}
-
-/** What does not parse as a request gets a Status all the same. */
-function refusal(err: NodeJS.ErrnoException): string {
-  const tooLarge = err.code === 'HPE_HEADER_OVERFLOW'
-  const timeout = err.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-  const [line, error] = tooLarge
-    ? [
-        '431 Request Header Fields Too Large',
-        { code: 431, reason: 'BadRequest', message: 'the request headers are too large' },
-      ]
-    : timeout
-      ? [
-          '408 Request Timeout',
-          { code: 408, reason: 'Timeout', message: 'the request headers did not arrive in time' },
-        ]
-      : ['400 Bad Request', badRequest('the request is not well-formed HTTP')]
-  const body = statusBody(error)
-  return (
-    `HTTP/1.1 ${line}\r\nConnection: close\r\nContent-Type: application/json\r\n` +
-    `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
-  )
 }

@@ -25,6 +25,21 @@ export function badRequest(message: string): StatusError {
   return { code: 400, reason: 'BadRequest', message }
 }
 
+/** For what net/http refuses with a line of text (server.go errTooLarge). */
+export function headersTooLarge(): StatusError {
+  return { code: 431, reason: 'BadRequest', message: 'the request headers are too large' }
+}
+
+/** The words and the second of k8s.io/apiserver/pkg/server/filters/maxinflight.go tooManyRequests, as a Status. */
+export function tooManyRequests(): StatusError {
+  return {
+    code: 429,
+    reason: 'TooManyRequests',
+    message: 'Too many requests, please try again later.',
+    retryAfterSeconds: 1,
+  }
+}
+
 /** k8s.io/apimachinery/pkg/api/errors NewInternalError. */
 export function internalError(message: string): StatusError {
   return { code: 500, reason: 'InternalError', message: `Internal error occurred: ${message}` }

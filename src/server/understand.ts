@@ -15,6 +15,7 @@ import {
 } from '../request/request-info.js'
 import { InvalidRequestTarget, parseRequestTarget, type RequestTarget } from '../request/request-target.js'
 import { invalidTimeout } from '../request/timeout.js'
+import { MAX_HEADER_FIELDS } from './admission.js'
 import { Exchange } from './exchange.js'
 import * as status from './status-error.js'
 
@@ -32,7 +33,10 @@ export function understand(
   receivedAt: number,
 ): Exchange {
   const headers = ClientHeaders.from(req.rawHeaders, identityHeaders)
-  const refusal = unacceptable(headers, upgrade !== undefined && hasBody(req))
+  const refusal =
+    req.rawHeaders.length > 2 * MAX_HEADER_FIELDS
+      ? status.headersTooLarge()
+      : unacceptable(headers, upgrade !== undefined && hasBody(req))
   if (headers.ambiguity !== undefined) res.shouldKeepAlive = false
   try {
     const target = parseRequestTarget(req.url ?? '')

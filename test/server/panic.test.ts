@@ -15,6 +15,7 @@ import { parsePolicy } from '../../src/audit/policy/load.js'
 import type { Authenticator } from '../../src/authentication/authenticator.js'
 import { X_REMOTE } from '../../src/request/identity-headers.js'
 import type { ReviewClient } from '../../src/cluster/reviews.js'
+import { Admission } from '../../src/server/admission.js'
 import { RequestHandler } from '../../src/server/handler.js'
 import { InFlight } from '../../src/server/in-flight.js'
 import { RequestHeaderAsserter, Upstream } from '../../src/upstream/upstream.js'
@@ -71,7 +72,9 @@ async function serve(
     inFlight: new InFlight(),
     log: memoryLog().log,
     observeLevel: () => undefined,
+    admission: new Admission(100, 1),
     observeRejected: () => undefined,
+    observeTurnedAway: () => undefined,
   })
   const server = createServer((req, res) => handler.handle(req, res)).listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import tls, { type TLSSocket } from 'node:tls'
+import tls, { type ConnectionOptions, type TLSSocket } from 'node:tls'
+import type { Issued } from './pki.js'
 import type { StandIn } from './stand-in.js'
 
 export type Fields = readonly (readonly [string, string])[]
@@ -17,6 +18,8 @@ export const FRAME = {
   CONTINUATION: 9,
 } as const
 export const FLAG = { END_STREAM: 1, ACK: 1, END_HEADERS: 4, PADDED: 8, PRIORITY: 32 } as const
+/** Bytes of a frame, before the server says that it reads larger ones. */
+const MAX_FRAME = 1 << 14
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
 
 /** HTTP/2 frames written as a test wants them, which a client library would refuse to send or would tidy up. */
@@ -32,12 +35,14 @@ export class RawHttp2 {
 
   private constructor(readonly socket: TLSSocket) {}
 
-  /** Connects to the proxy as nobody, and sends the preface and empty SETTINGS, or what is given in place of both. */
-  static async connect(standIn: StandIn, preface?: string): Promise<RawHttp2> {
+  /** Connects to the proxy, and sends the preface and empty SETTINGS, or what is given in place of both. */
+  static async connect(
+    standIn: StandIn,
+    preface?: string,
+    who: Issued | 'nobody' = 'nobody',
+  ): Promise<RawHttp2> {
     const socket = tls.connect({
-      host: '127.0.0.1',
-      port: standIn.proxy.port,
-      ca: standIn.ca.cert,
+      ...(standIn.as(who) as ConnectionOptions),
       ALPNProtocols: ['h2'],
     })
     socket.on('error', () => undefined)
@@ -56,6 +61,15 @@ export class RawHttp2 {
       stream,
       headerBlock(fields),
     )
+  }
+
+  /** A request without a body, of a block that HPACK reads, in as many frames as it takes. */
+  request(stream: number, block: Buffer): void {
+    for (let from = 0; from === 0 || from < block.length; from += MAX_FRAME) {
+      const end = from + MAX_FRAME >= block.length ? FLAG.END_HEADERS : 0
+      const [type, flags] = from === 0 ? [FRAME.HEADERS, FLAG.END_STREAM] : [FRAME.CONTINUATION, 0]
+      this.frame(type, flags | end, stream, block.subarray(from, from + MAX_FRAME))
+    }
   }
 
   data(stream: number, text: string): void {
@@ -96,13 +110,17 @@ export class RawHttp2 {
 
   async *#read(): AsyncGenerator<Buffer, void> {
     let received: Buffer = Buffer.alloc(0)
-    for await (const chunk of this.socket) {
-      received = Buffer.concat([received, chunk as Buffer])
-      while (received.length >= 9 && received.length >= 9 + received.readUIntBE(0, 3)) {
-        const end = 9 + received.readUIntBE(0, 3)
-        yield received.subarray(0, end)
-        received = received.subarray(end)
+    try {
+      for await (const chunk of this.socket) {
+        received = Buffer.concat([received, chunk as Buffer])
+        while (received.length >= 9 && received.length >= 9 + received.readUIntBE(0, 3)) {
+          const end = 9 + received.readUIntBE(0, 3)
+          yield received.subarray(0, end)
+          received = received.subarray(end)
+        }
       }
+    } catch {
+      // Cut off in the middle is an end as well.
     }
   }
 

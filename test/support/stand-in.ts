@@ -116,7 +116,10 @@ export class StandIn {
     this.upstream =
       this.#options.http2 === true
         ? newHttp2Server(tls, (req, res) => this.#serve(req, res))
-        : https.createServer({ ...tls, requestTimeout: 0 }, (req, res) => this.#serve(req, res))
+        : // Heads may be as large as kube-apiserver's.
+          https.createServer({ ...tls, requestTimeout: 0, maxHeaderSize: 1 << 20 }, (req, res) =>
+            this.#serve(req, res),
+          )
     this.upstream.on('secureConnection', (socket) => {
       this.#sockets.add(socket)
       socket.on('close', () => this.#sockets.delete(socket))

@@ -18,6 +18,7 @@ export class AuditMetrics {
   readonly #latency: Histogram<'plugin'>
   readonly #retries: Counter<'plugin'>
   readonly #truncated: Counter<'reason'>
+  readonly #damaged: Counter<'plugin'>
   readonly #queues = new Map<string, Reading>()
   readonly #queueBytes = new Map<string, Reading>()
   readonly #spools = new Map<string, Reading>()
@@ -76,6 +77,12 @@ export class AuditMetrics {
       name: 'kube_audit_proxy_audit_truncated_total',
       help: 'Counter of audit events that lost a body to a limit.',
       labelNames: ['reason'],
+    })
+    this.#damaged = new Counter({
+      registers,
+      name: 'kube_audit_proxy_audit_spool_damaged_segments_total',
+      help: 'Counter of files of a spool that were not as they had been written; events that are known to be lost with them are counted as errors.',
+      labelNames: ['plugin'],
     })
     for (const reason of ['capture', 'truncate']) this.#truncated.inc({ reason }, 0)
     readings(
@@ -143,6 +150,11 @@ export class AuditMetrics {
 
   observeRetry(plugin: string): void {
     this.#retries.inc({ plugin })
+  }
+
+  /** So many files of a spool were found to be damaged; 0 shows the counter. */
+  observeDamagedSegments(plugin: string, segments: number): void {
+    this.#damaged.inc({ plugin }, segments)
   }
 
   /** @param reason the limit: `capture` (a body too large to be kept) or `truncate` (--audit-*-truncate-max-event-size) */

@@ -1,9 +1,9 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { basename } from 'node:path'
 import { ConfigError, errorMessage } from '../../../errors.js'
+import { SocketLock } from '../socket-lock.js'
 import { setAside } from './set-aside.js'
 import { writeAcknowledged } from './spool-ack.js'
-import { DirectoryLock } from './spool-lock.js'
 import { recoverSpool, type Segment, type SpoolState } from './spool-recovery.js'
 import { SegmentReader, SegmentWriter, segmentPath } from './spool-segment.js'
 import { SpoolSync } from './spool-sync.js'
@@ -40,7 +40,7 @@ export class Spool {
   readonly #maxSize: number
   readonly #segmentSize: number
   readonly #problems: SpoolProblems
-  readonly #lock: DirectoryLock
+  readonly #lock: SocketLock
   readonly #segments: Segment[]
   #size = 0
   /** Sequence numbers: #acknowledged <= #read <= #next. */
@@ -58,12 +58,7 @@ export class Spool {
   #acknowledgedOnDisk: number
   #acknowledging: Promise<void> | undefined
 
-  private constructor(
-    options: SpoolOptions,
-    problems: SpoolProblems,
-    lock: DirectoryLock,
-    state: SpoolState,
-  ) {
+  private constructor(options: SpoolOptions, problems: SpoolProblems, lock: SocketLock, state: SpoolState) {
     this.#directory = options.directory
     this.#maxSize = options.maxSize
     this.#segmentSize = Math.min(MAX_SEGMENT_SIZE, Math.ceil(options.maxSize / 8))
@@ -93,7 +88,7 @@ export class Spool {
     } catch (err) {
       throw new ConfigError(`${flag}: ${errorMessage(err)}`)
     }
-    const lock = await DirectoryLock.acquire(directory, flag)
+    const lock = await lockDirectory(directory, flag)
     try {
       return new Spool(options, problems, lock, await recoverSpool(directory, problems))
     } catch (err) {
@@ -340,4 +335,18 @@ function reopen(directory: string, { base, size }: Segment): SegmentWriter | und
   } catch {
     return undefined
   }
+}
+
+/** @throws ConfigError when another process has the directory, or nobody can */
+async function lockDirectory(directory: string, flag: string): Promise<SocketLock> {
+  let lock: SocketLock | undefined
+  try {
+    lock = await SocketLock.acquire(directory, 'lock')
+  } catch (err) {
+    throw new ConfigError(`${flag}: cannot lock ${directory}: ${errorMessage(err)}`)
+  }
+  if (lock !== undefined) return lock
+  throw new ConfigError(
+    `${flag}: ${directory} is in use by another process; each needs a directory of its own`,
+  )
 }

@@ -23,7 +23,10 @@ export class AuditMetrics {
   readonly #queueBytes = new Map<string, Reading>()
   readonly #spools = new Map<string, Reading>()
 
+  readonly #registry: Registry
+
   constructor(registry: Registry) {
+    this.#registry = registry
     const registers = [registry]
     this.#events = new Counter({
       registers,
@@ -112,6 +115,33 @@ export class AuditMetrics {
   showPlugin(plugin: string): void {
     this.#errors.inc({ plugin }, 0)
     this.#dropped.inc({ plugin }, 0)
+  }
+
+  /** The plugin is gone for good: what was counted for it alone is forgotten, so that names that come and go take no memory. */
+  forget(plugin: string): void {
+    for (const result of ['success', 'failure']) this.#batches.remove({ plugin, result })
+  }
+
+  /** Shows how many AuditSinks are served, and how many were refused, from now on. */
+  showSinks({ served, refused }: { readonly served: Reading; readonly refused: Reading }): void {
+    const registers = [this.#registry]
+    new Gauge({
+      registers,
+      name: 'kube_audit_proxy_audit_sinks',
+      help: 'AuditSinks that events are sent to.',
+      collect() {
+        this.set(served())
+      },
+    })
+    new Counter({
+      registers,
+      name: 'kube_audit_proxy_audit_sinks_refused_total',
+      help: 'Counter of AuditSinks that were refused because there were too many, each as often as it came.',
+      collect() {
+        this.reset()
+        this.inc(refused())
+      },
+    })
   }
 
   /** Events were made and sent to the backend. */

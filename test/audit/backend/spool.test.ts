@@ -378,6 +378,11 @@ void t.test('the last segment, or the only one, is broken', async (t) => {
         again.spool.acknowledge(again.spool.end)
         await again.spool.close()
         t.strictSame(segments(directory), [])
+
+        const third = await openSpool(directory)
+        t.strictSame(third.problems.messages, [], 'also when everything is delivered')
+        t.equal(third.spool.pending, 0)
+        await third.spool.close()
       })
     }
   }
@@ -423,10 +428,41 @@ void t.test('names that no segment can have', async (t) => {
   writeFileSync(join(directory, 'notes.txt'), 'x')
   const { spool, problems } = await openSpool(directory)
   t.equal(problems.failedEvents, 0)
-  t.match(problems.messages, [/0000400000000000\.segment: not a segment/])
+  t.match(problems.messages, [/0000400000000000\.segment: not a segment.*\.foreign\.broken/])
   append(spool, 10, 12)
   t.strictSame(await readAll(spool), range(0, 12))
   await spool.close()
+})
+
+void t.test('a file of somebody else with a number in the middle of a segment', async (t) => {
+  const directory = newDirectory(t)
+  await abandon(directory, (spool) => {
+    for (let i = 0; i < 400; i += 10) append(spool, i, i + 10, 1000)
+  })
+  writeFileSync(join(directory, '0000000000000050.segment'), 'x')
+  for (let start = 0; start < 2; start++) {
+    const { spool, problems } = await openSpool(directory)
+    t.equal(problems.failedEvents, 0)
+    t.equal(problems.damagedSegments, start === 0 ? 1 : 0)
+    t.strictSame(await readAll(spool), range(0, 400))
+    await spool.close()
+  }
+})
+
+void t.test('numbers of what was put aside are not used again', async (t) => {
+  const directory = newDirectory(t)
+  await abandon(directory, (spool) => {
+    for (let i = 0; i < 400; i += 10) append(spool, i, i + 10, 1000)
+  })
+  for (const file of segments(directory)) truncateSync(file, 0)
+  rmSync(join(directory, 'acknowledged'), { force: true })
+  for (let start = 0; start < 3; start++) {
+    const { spool, problems } = await openSpool(directory)
+    t.equal(problems.failedEvents > 0, start === 0)
+    for (let i = 0; i < 100; i += 10) append(spool, start * 100 + i, start * 100 + i + 10, 1000)
+    t.strictSame(await readAll(spool), range(0, (start + 1) * 100))
+    await spool.close()
+  }
 })
 
 void t.test('whatever is in the place of the acknowledgement', async (t) => {

@@ -10,11 +10,12 @@ const KEPT = 16
 /**
  * Gives something in a spool's directory that cannot be used a name under which it is in nobody's way.
  *
+ * @param mark stands before the end of the name
  * @returns the new name
  * @throws NodeJS.ErrnoException where it cannot be renamed
  */
-export function setAside(directory: string, name: string): string {
-  const aside = freeName(directory, name)
+export function setAside(directory: string, name: string, mark = ''): string {
+  const aside = freeName(directory, name + mark)
   renameSync(join(directory, name), join(directory, aside))
   forgetOldest(directory)
   return aside

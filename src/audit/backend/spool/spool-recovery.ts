@@ -76,10 +76,12 @@ class Damage {
 export async function recoverSpool(directory: string, problems: SpoolProblems): Promise<SpoolState> {
   const damage = new Damage()
   const told = readTold(directory, problems)
-  const found = findSegments(directory, told ?? 0, damage)
-  const end = await recoverEnd(directory, found, damage)
+  const found = await findSegments(directory, told ?? 0, damage)
+  // No number is used again that a file has which was put aside: it would be a gap among those of now.
+  const used = found.findLast(({ state }) => state === 'gone')?.base ?? 0
   // What the receiver has everything of is no gap any more.
   while (found[0]?.state === 'gone' && (told === undefined || found[0].base < told)) found.shift()
+  const end = await recoverEnd(directory, found, damage)
   const start = found[0]?.base ?? end
   if (told !== undefined && start !== undefined && start > told) {
     damage.add(`${directory}: the segments from ${told} to ${start} are missing`, start - told)
@@ -91,7 +93,7 @@ export async function recoverSpool(directory: string, problems: SpoolProblems): 
 
   const acknowledged = Math.max(told ?? 0, start ?? 0)
   // A power cut can take back the end of a segment that was sent already.
-  const next = Math.max(end ?? 0, acknowledged)
+  const next = Math.max(end ?? 0, acknowledged, used)
   const segments = found.filter(({ base, state }, i) => {
     const segmentEnd = found[i + 1]?.base ?? next
     if (segmentEnd > acknowledged) return true
@@ -110,8 +112,11 @@ function readTold(directory: string, problems: SpoolProblems): number | undefine
   return undefined
 }
 
+/** What was put aside at an earlier start. */
+const GONE = { size: 0, problem: 'gone' }
+
 /** All segments in order, those that were put aside now or earlier included. */
-function findSegments(directory: string, told: number, damage: Damage): Segment[] {
+async function findSegments(directory: string, told: number, damage: Damage): Promise<Segment[]> {
   const names = readdirSync(directory)
   const bases = new Set(names.map(segmentBase).filter((base) => base !== undefined))
   const gone = names
@@ -121,39 +126,35 @@ function findSegments(directory: string, told: number, damage: Damage): Segment[
   const all = [...bases, ...gone.map((base) => base as number)].sort((a, b) => a - b)
   const segments: Segment[] = []
   for (const [i, base] of all.entries()) {
-    if (!bases.has(base)) {
-      segments.push({ base, size: 0, state: 'gone' })
-      continue
-    }
-    const isLast = i === all.length - 1
-    const { size, problem } = examine(directory, base)
+    const { size, problem } = bases.has(base) ? examine(directory, base) : GONE
+    const path = segmentPath(directory, base)
     if (problem === undefined) segments.push({ base, size })
-    else if (isLast && problem === 'unfinished') rmSync(segmentPath(directory, base))
+    else if (problem === 'unfinished' && i === all.length - 1) rmSync(path)
     else {
-      const path = segmentPath(directory, base)
-      const reason = `${path}: ${problem}; it is now called ${setAside(directory, basename(path))}`
-      const { isForeign, lost } = lossOf(base, { before: segments.at(-1), next: all[i + 1], told })
-      damage.add(reason, lost)
+      const isForeign = await cannotBe(directory, base, segments.at(-1))
       if (!isForeign) segments.push({ base, size: 0, state: 'gone' })
+      if (!bases.has(base)) continue
+      const aside = setAside(directory, basename(path), isForeign ? '.foreign' : '')
+      const lost = isForeign ? 0 : lossOf(base, all[i + 1], told)
+      damage.add(`${path}: ${problem}; it is now called ${aside}`, lost)
     }
   }
   return segments
 }
 
-/** How many events that nobody has were in a segment, as far as its neighbours tell. */
-function lossOf(
-  base: number,
-  {
-    before,
-    next,
-    told,
-  }: { readonly before: Segment | undefined; readonly next: number | undefined; readonly told: number },
-): { readonly isForeign: boolean; readonly lost: number } {
-  // A name that no segment can have had says nothing.
-  if (before !== undefined && base - before.base > mostRecords(before.size))
-    return { isForeign: true, lost: 0 }
-  const lost = next === undefined || next - base > mostRecords(0) ? 0 : next - Math.max(base, told)
-  return { isForeign: false, lost: Math.max(0, lost) }
+/** Whether no segment can have had that number, after the one before it. What has its name then says nothing. */
+async function cannotBe(directory: string, base: number, before: Segment | undefined): Promise<boolean> {
+  if (before === undefined) return false
+  if (base - before.base > mostRecords(before.size)) return true
+  return (
+    before.state === undefined && before.base + (await scanSegment(directory, before.base)).records > base
+  )
+}
+
+/** How many events that the receiver has not were in a segment, as far as the number of the next one tells. */
+function lossOf(base: number, next: number | undefined, told: number): number {
+  if (next === undefined || next - base > mostRecords(0)) return 0
+  return Math.max(0, next - Math.max(base, told))
 }
 
 /** Bytes of a segment, and why it cannot be one. */

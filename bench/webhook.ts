@@ -8,9 +8,12 @@ import { isMainThread, parentPort, Worker } from 'node:worker_threads'
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
 import type { Backend } from '../src/audit/backend/backend.js'
-import { newSpooledWebhookBackend } from '../src/audit/backend/webhook/spooled-webhook.js'
+import {
+  newSpooledWebhookBackend,
+  type SpooledWebhookDeps,
+} from '../src/audit/backend/webhook/spooled-webhook.js'
 import { WebhookClient } from '../src/audit/backend/webhook/webhook-client.js'
-import { newWebhookBackend, type WebhookDeps } from '../src/audit/backend/webhook/webhook-backend.js'
+import { newWebhookBackend } from '../src/audit/backend/webhook/webhook-backend.js'
 import { newLineEncoder } from '../src/audit/encode.js'
 import type { Event } from '../src/audit/event.js'
 import { loadKubeconfig } from '../src/kubeconfig/load.js'
@@ -54,14 +57,21 @@ async function receive(): Promise<void> {
   parentPort?.postMessage((server.address() as AddressInfo).port)
 }
 
-function newDeps(directory: string, port: number): WebhookDeps {
+function newDeps(directory: string, port: number): SpooledWebhookDeps<Event> {
   const file = writeKubeconfigFile(join(directory, 'kubeconfig'), { server: `http://127.0.0.1:${port}` })
   const fail = (...problem: unknown[]) => console.error(...problem)
   return {
     client: new WebhookClient(loadKubeconfig(file, { log: pino({ level: 'silent' }) })),
     encode: newLineEncoder('audit.k8s.io/v1'),
     problems: { failed: fail, dropped: fail, trouble: () => {} },
-    metrics: { observeBatch() {}, observeDelivery() {}, observeRetry() {}, showSpool: () => () => {} },
+    metrics: {
+      observeBatch() {},
+      observeDelivery() {},
+      observeRetry() {},
+      observeDamagedSegments() {},
+      showSpool: () => () => {},
+    },
+    spoolHealth: { succeeded() {}, failed() {} },
   }
 }
 
@@ -75,6 +85,7 @@ function spooled(directory: string, port: number): Promise<Backend> {
       maxBatchWait: 1000,
       bufferSize: 10_000,
       bufferBytes: 256 << 20,
+      blocks: false,
     },
     newDeps(directory, port),
   )

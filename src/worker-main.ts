@@ -1,4 +1,5 @@
 // The program of a worker process: serves requests on the port that all workers share, as the primary tells it to.
+import cluster from 'node:cluster'
 import { once } from 'node:events'
 import { Socket } from 'node:net'
 import { errorMessage } from './errors.js'
@@ -6,6 +7,7 @@ import { newLogger } from './log.js'
 import { parseOptions } from './options.js'
 import { logUncaught } from './uncaught.js'
 import { EVENTS_FD, type FromWorker, type ToWorker } from './workers/messages.js'
+import type { Lost } from './workers/remote-intake.js'
 import { Worker } from './workers/worker.js'
 
 // A terminal and systemd send these to every process of a group. A worker ends when the primary says so, or is gone.
@@ -29,8 +31,16 @@ async function startWorker(): Promise<Worker> {
   const options = parseOptions(process.argv.slice(2), { env: process.env, stderrIsTerminal })
   const log = newLogger(options.log).child({ worker: process.pid })
   logUncaught(log)
+  const onLost = (lost?: Lost): never => {
+    log.error({ ...lost }, 'the primary process is gone: this worker ends, and answers nothing more')
+    process.exit(1)
+  }
+  // Of the two ways to the primary, either may be the first to be seen to have ended. What node:cluster cannot send any more
+  // is an error of the process.
+  cluster.worker?.on('disconnect', () => onLost())
+  process.on('error', () => onLost())
   const stream = new Socket({ fd: EVENTS_FD, readable: true, writable: true })
-  return Worker.start(options, start, stream, log)
+  return Worker.start(options, start, { stream, log, onLost })
 }
 
 async function obey(worker: Worker, message: ToWorker): Promise<void> {

@@ -19,11 +19,15 @@ export class AuditMetrics {
   readonly #latency: Histogram<'plugin'>
   readonly #retries: Counter<'plugin'>
   readonly #truncated: Counter<'reason'>
+  readonly #damaged: Counter<'plugin'>
   readonly #queues = new Map<string, Reading>()
   readonly #queueBytes = new Map<string, Reading>()
   readonly #spools = new Map<string, Reading>()
 
+  readonly #registry: Registry
+
   constructor(registry: Registry) {
+    this.#registry = registry
     const registers = [registry]
     this.#events = new Counter({
       registers,
@@ -83,6 +87,12 @@ export class AuditMetrics {
       help: 'Counter of audit events that lost a body to a limit.',
       labelNames: ['reason'],
     })
+    this.#damaged = new Counter({
+      registers,
+      name: 'kube_audit_proxy_audit_spool_damaged_segments_total',
+      help: 'Counter of files of a spool that were not as they had been written; events that are known to be lost with them are counted as errors.',
+      labelNames: ['plugin'],
+    })
     for (const reason of ['capture', 'truncate']) this.#truncated.inc({ reason }, 0)
     readings(
       registry,
@@ -111,6 +121,33 @@ export class AuditMetrics {
   showPlugin(plugin: string): void {
     this.#errors.inc({ plugin }, 0)
     this.#dropped.inc({ plugin }, 0)
+  }
+
+  /** The plugin is gone for good: what was counted for it alone is forgotten, so that names that come and go take no memory. */
+  forget(plugin: string): void {
+    for (const result of ['success', 'failure']) this.#batches.remove({ plugin, result })
+  }
+
+  /** Shows how many AuditSinks are served, and how many were refused, from now on. */
+  showSinks({ served, refused }: { readonly served: Reading; readonly refused: Reading }): void {
+    const registers = [this.#registry]
+    new Gauge({
+      registers,
+      name: 'kube_audit_proxy_audit_sinks',
+      help: 'AuditSinks that events are sent to.',
+      collect() {
+        this.set(served())
+      },
+    })
+    new Counter({
+      registers,
+      name: 'kube_audit_proxy_audit_sinks_refused_total',
+      help: 'Counter of AuditSinks that were refused because there were too many, each as often as it came.',
+      collect() {
+        this.reset()
+        this.inc(refused())
+      },
+    })
   }
 
   /** Events were made and sent to the backend. */
@@ -154,6 +191,11 @@ export class AuditMetrics {
 
   observeRetry(plugin: string): void {
     this.#retries.inc({ plugin })
+  }
+
+  /** So many files of a spool were found to be damaged; 0 shows the counter. */
+  observeDamagedSegments(plugin: string, segments: number): void {
+    this.#damaged.inc({ plugin }, segments)
   }
 
   /** @param reason the limit: `capture` (a body too large to be kept) or `truncate` (--audit-*-truncate-max-event-size) */

@@ -29,9 +29,14 @@ export interface PoolOptions {
 
 /** A worker that dies sooner than this after its start, in milliseconds, is not replaced at once the next time. */
 const SHORT_LIFE = 10_000
-/** Milliseconds before a worker is replaced that died soon after its start: the first such wait and the longest one. */
+/**
+ * Milliseconds before a worker is replaced that died soon after its start, while another is left: the first such wait and
+ * the longest one.
+ */
 const FIRST_BACKOFF = 500
-const MAX_BACKOFF = 30_000
+const MAX_BACKOFF = 5000
+/** Milliseconds after which workers are asked for their metrics: what one has counted since is lost when it is killed. */
+const REPORT_INTERVAL = 1000
 
 /** Keeps a number of workers running, which share the secure port. */
 export class WorkerPool implements Front {
@@ -45,6 +50,7 @@ export class WorkerPool implements Front {
   /** What a worker asks node:cluster to listen on. */
   #port: number
   #stopping = false
+  #reports: NodeJS.Timeout | undefined
   #replaced = 0
   #address: Address = { address: '', port: 0 }
 
@@ -83,6 +89,7 @@ export class WorkerPool implements Front {
       const [first] = await Promise.all(starting.map((worker) => worker.listening))
       for (const worker of starting) void this.#replace(worker)
       this.#address = first as Address
+      this.#reports = setInterval(() => void this.metrics(), REPORT_INTERVAL).unref()
     } catch (err) {
       this.#stopping = true
       for (const worker of starting) worker.kill()
@@ -118,14 +125,20 @@ export class WorkerPool implements Front {
     await Promise.all([...this.#workers].map((worker) => worker.reload(name)))
   }
 
-  /** The metrics of each worker. */
-  metrics(): Promise<MetricsReport[]> {
-    return Promise.all([...this.#workers].map((worker) => worker.metrics()))
+  /** Asks each worker for its metrics. */
+  async metrics(): Promise<void> {
+    await Promise.all([...this.#workers].map((worker) => worker.metrics()))
+  }
+
+  /** What each worker told last. */
+  get lastMetrics(): MetricsReport[] {
+    return [...this.#workers].map((worker) => worker.lastMetrics)
   }
 
   /** Ends all workers; those that are left when `deadline` is aborted are killed. Resolves with their last event. */
   async drain(deadline: AbortSignal): Promise<void> {
     this.#stopping = true
+    clearInterval(this.#reports)
     for (const backoff of this.#backoffs) backoff.cancel()
     for (const worker of this.#workers) worker.shutdown()
     await Promise.all([...this.#workers].map((worker) => this.#end(worker, deadline)))
@@ -153,6 +166,7 @@ export class WorkerPool implements Front {
     this.#workers.add(worker)
     void worker.listening.then(
       ({ port }) => {
+        if (this.#isElsewhere(port)) return worker.kill()
         this.#options.log.info({ worker: worker.pid }, 'worker started')
         this.#found(worker, port)
       },
@@ -175,6 +189,17 @@ export class WorkerPool implements Front {
     })
   }
 
+  /**
+   * A worker that was started while another listened, and listens now that all others are gone, has got another port from
+   * node:cluster for its 0. From now on they ask for the first one by its number.
+   */
+  #isElsewhere(port: number): boolean {
+    const known = this.#address.port
+    if (known === 0 || port === known) return false
+    this.#port = known
+    return true
+  }
+
   /** When the worker has died another one takes its place. */
   async #replace(worker: WorkerProcess): Promise<void> {
     const exit = await worker.ended
@@ -189,7 +214,7 @@ export class WorkerPool implements Front {
       onLost()
       return
     }
-    const wait = this.#backoff(worker)
+    const wait = this.#backoff(worker, exit)
     this.#say(worker, exit, wait)
     if (wait > 0) await new Promise<void>((resolve) => this.#after(wait, resolve))
     this.#replaced++
@@ -202,11 +227,15 @@ export class WorkerPool implements Front {
     this.#options.log.error(fields, `a worker has died and is replaced${when}`)
   }
 
-  /** Milliseconds before this worker is replaced. */
-  #backoff(worker: WorkerProcess): number {
+  /**
+   * Milliseconds before this worker is replaced. Where no other is left it is at once, whatever killed it; only one that
+   * has ended by itself before it served would do so again at once.
+   */
+  #backoff(worker: WorkerProcess, { signal, served }: Exit): number {
     if (performance.now() - worker.startedAt >= SHORT_LIFE) this.#shortLives = 0
     const wait = this.#shortLives === 0 ? 0 : FIRST_BACKOFF * 2 ** (this.#shortLives - 1)
     this.#shortLives++
+    if (this.#workers.size === 0) return served || signal !== null ? 0 : FIRST_BACKOFF
     return Math.min(wait, MAX_BACKOFF)
   }
 

@@ -15,13 +15,27 @@ export const REMOTE_PLUGIN = 'worker'
 /** What may wait for a slow primary, in bytes, unless a single event is larger. */
 const MAX_PENDING = 64 << 20
 /** Milliseconds that an event waits for others where no request waits for it: all that is lost of a worker that is killed. */
-const GATHER = 10
+const GATHER = 5
 /** Ids and the numbers of requests take four bytes in a frame. After the last one they begin at 1 again: in a frame 0 stands for none. */
 const MAX_NUMBER = 0xffffffff
 
+export interface RemoteIntakeDeps {
+  readonly errors: PluginProblems
+  readonly metrics: AuditMetrics
+  /** Called once, as soon as it shows; not for a primary that goes after shutdown. */
+  readonly onLost: (lost: Lost) => void
+}
+
+/** What has become of a primary's worker when the primary is gone: it can only end. */
+export interface Lost {
+  /** How many events it has handed over, and will never hear of. */
+  readonly waiting: number
+}
+
 /**
  * The way of a worker's events to the primary, whose backends store them. In mode `batch` nobody waits for that; in the
- * blocking modes the request waits for the primary's answer.
+ * blocking modes the request waits for the primary's answer. A request whose event was handed to a primary that has died
+ * never gets one: nobody can know whether the event is stored.
  */
 export class RemoteIntake implements EventIntake {
   readonly #stream: Duplex
@@ -30,22 +44,26 @@ export class RemoteIntake implements EventIntake {
   readonly #errors: PluginProblems
   readonly #writer: FrameWriter
   readonly #hideQueue: () => void
+  readonly #onLost: (lost: Lost) => void
   readonly #waiting = new Map<number, (stored: boolean) => void>()
   #lastId = 0
   #lastRequest = 0
   /** Set by shutdown: called when nobody waits any more. */
   #answered: (() => void) | undefined
+  /** Everything was handed over, or given up: from here on the primary may go. */
+  #isOver = false
 
   /**
    * @param stream to the primary's WorkerEvents
    * @param wire as the primary reads it
    * @param mode of the strictest of the primary's backends
    */
-  constructor(stream: Duplex, wire: Wire, mode: Mode, errors: PluginProblems, metrics: AuditMetrics) {
+  constructor(stream: Duplex, wire: Wire, mode: Mode, { errors, metrics, onLost }: RemoteIntakeDeps) {
     this.#stream = stream
     this.#wire = wire
     this.#mode = mode
     this.#errors = errors
+    this.#onLost = onLost
     this.#writer = new FrameWriter(stream, mode === 'batch' ? GATHER : 0)
     this.#hideQueue = metrics.showQueue(
       REMOTE_PLUGIN,
@@ -54,8 +72,7 @@ export class RemoteIntake implements EventIntake {
     )
     const reader = new FrameReader(({ kind, id }) => this.#settle(id, kind === FRAME.stored))
     stream.on('data', (chunk: Buffer) => reader.push(chunk))
-    stream.on('error', () => {})
-    stream.on('close', () => this.#giveUp('the primary is gone'))
+    for (const end of ['error', 'end', 'close']) stream.on(end, () => this.#lose())
   }
 
   begin(): RequestEvents {
@@ -70,8 +87,9 @@ export class RemoteIntake implements EventIntake {
     return true
   }
 
-  /** As tell, and resolves when the primary has stored the event. */
+  /** As tell, and resolves when the primary has stored the event; never, where the primary has died. */
   ask(kind: number, request: number, payload: string): Promise<boolean> | false {
+    if (!this.#stream.writable && !this.#isOver) return new Promise(() => {})
     if (!this.#hasRoom(payload)) return false
     const id = (this.#lastId = next(this.#lastId))
     this.#writer.write({ kind, id, request, payload })
@@ -93,6 +111,7 @@ export class RemoteIntake implements EventIntake {
     const answered = new Promise<void>((resolve) => (this.#answered = resolve))
     if (this.#waiting.size === 0) this.#answered?.()
     await settles(answered, deadline)
+    this.#isOver = true
     this.#writer.flush()
     const written = new Promise<void>((resolve) => this.#stream.once('close', resolve).end(resolve))
     if (!(await settles(written, deadline))) this.#giveUp('not handed over before the shutdown deadline')
@@ -110,6 +129,12 @@ export class RemoteIntake implements EventIntake {
     this.#waiting.get(id)?.(stored || this.#mode === 'blocking')
     this.#waiting.delete(id)
     if (this.#waiting.size === 0) this.#answered?.()
+  }
+
+  #lose(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#onLost({ waiting: this.#waiting.size })
   }
 
   #giveUp(reason: string): void {

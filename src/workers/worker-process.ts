@@ -19,6 +19,8 @@ export interface Exit {
   readonly signal: string | null
   /** What it said of why it could not start. */
   readonly reason: string | undefined
+  /** Whether it ever took requests. */
+  readonly served: boolean
   /** How many requests it left behind. */
   readonly openRequests: number
 }
@@ -38,6 +40,7 @@ export class WorkerProcess {
   readonly #questions = new Map<number, (answer: MetricsReport | undefined) => void>()
   readonly #missedReloads = new Set<string>()
   #serving = false
+  #served = false
   #lastId = 0
   #report: MetricsReport = []
   #failure: string | undefined
@@ -57,7 +60,7 @@ export class WorkerProcess {
     this.listening = new Promise((resolve, reject) => {
       worker.on('message', (message: FromWorker) => {
         if (message.kind === 'serving') {
-          this.#serving = true
+          this.#serving = this.#served = true
           for (const name of this.#missedReloads) void this.#ask({ kind: 'reload', name })
           resolve(message)
         } else if (message.kind === 'ready') this.#tell(start)
@@ -70,7 +73,13 @@ export class WorkerProcess {
       this.#serving = false
       for (const answer of this.#questions.values()) answer(undefined)
       await events.ended
-      return { code, signal, reason: this.#failure, openRequests: events.endOpenRequests() }
+      return {
+        code,
+        signal,
+        reason: this.#failure,
+        served: this.#served,
+        openRequests: events.endOpenRequests(),
+      }
     })
   }
 
@@ -78,10 +87,9 @@ export class WorkerProcess {
     return this.#serving
   }
 
-  /** Its metrics now, or the last that it told where it does not answer. */
-  async metrics(): Promise<MetricsReport> {
+  /** Asks it for its metrics; resolves when it has told them, or does not answer. */
+  async metrics(): Promise<void> {
     this.#report = (await this.#ask({ kind: 'metrics' })) ?? this.#report
-    return this.#report
   }
 
   /** The last metrics that it told. */
@@ -102,6 +110,7 @@ export class WorkerProcess {
   }
 
   kill(): void {
+    this.#serving = false
     this.#worker.process.kill('SIGKILL')
   }
 

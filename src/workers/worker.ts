@@ -10,8 +10,17 @@ import { RequestPath } from '../proxy/request-path.js'
 import { DRAIN_SHARE } from '../proxy/shutdown-options.js'
 import { RateLimitedLog } from '../rate-limited-log.js'
 import type { MetricsReport, Start } from './messages.js'
-import { REMOTE_PLUGIN, RemoteIntake } from './remote-intake.js'
+import { REMOTE_PLUGIN, RemoteIntake, type Lost } from './remote-intake.js'
 import { newWire } from './wire.js'
+
+/** What a worker's process has. */
+export interface WorkerEnvironment {
+  /** For the events. */
+  readonly stream: Duplex
+  readonly log: Logger
+  /** The primary has died. */
+  readonly onLost: (lost: Lost) => void
+}
 
 /** A worker: a path of requests, whose events go to the primary, which has all the rest. */
 export class Worker {
@@ -23,21 +32,16 @@ export class Worker {
   /**
    * Resolves when it listens.
    * @param start what the primary said
-   * @param stream for the events
    * @throws ConfigError
    */
   static async start(
     options: RequestPathOptions,
     start: Start,
-    stream: Duplex,
-    log: Logger,
+    environment: WorkerEnvironment,
   ): Promise<Worker> {
     const registry = new Registry()
-    const worker = new Worker(options, start, stream, {
-      registry,
-      configuration: await Configuration.read(options, registry, log),
-      log,
-    })
+    const configuration = await Configuration.read(options, registry, environment.log)
+    const worker = new Worker(options, start, environment, { registry, configuration })
     await worker.#lifeCycle.start()
     return worker
   }
@@ -45,13 +49,13 @@ export class Worker {
   private constructor(
     options: RequestPathOptions,
     start: Start,
-    stream: Duplex,
-    { registry, configuration, log }: { registry: Registry; configuration: Configuration; log: Logger },
+    { stream, log, onLost }: WorkerEnvironment,
+    { registry, configuration }: { registry: Registry; configuration: Configuration },
   ) {
     const metrics = new AuditMetrics(registry)
     const problems = new RateLimitedLog(log)
     const errors = new PluginProblems(REMOTE_PLUGIN, metrics, problems)
-    const intake = new RemoteIntake(stream, newWire(start.format), start.mode, errors, metrics)
+    const intake = new RemoteIntake(stream, newWire(start.format), start.mode, { errors, metrics, onLost })
     this.#configuration = configuration
     this.#registry = registry
     this.#path = new RequestPath(options, {

@@ -26,6 +26,10 @@ const CASES: Record<string, { fires: Record<string, string>; healthy: Record<str
     fires: { 'apiserver_audit_error_total{plugin="log"}': '0x57 3x10' },
     healthy: { 'apiserver_audit_error_total{plugin="log"}': '0x20 3x60' },
   },
+  AuditSpoolDamaged: {
+    fires: { 'kube_audit_proxy_audit_spool_damaged_segments_total{plugin="webhook"}': '1x70' },
+    healthy: { 'kube_audit_proxy_audit_spool_damaged_segments_total{plugin="webhook"}': '0x70' },
+  },
   AuditRejectsRequests: {
     fires: { apiserver_audit_requests_rejected_total: '0x57 1x10' },
     healthy: { apiserver_audit_requests_rejected_total: '7x70' },

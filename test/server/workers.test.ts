@@ -303,7 +303,11 @@ await t.test('a port that is taken stops the start', async (t) => {
   const args = readFileSync(`/proc/${standIn.proxy.child.pid}/cmdline`, 'utf8').split('\0')
   const flags = args.filter((arg) => arg.startsWith('--'))
   await t.rejects(
-    ProxyProcess.start([...flags, `--secure-port=${standIn.proxy.port}`]),
+    ProxyProcess.start([
+      ...flags,
+      `--secure-port=${standIn.proxy.port}`,
+      `--audit-log-path=${standIn.auditLog}.2`,
+    ]),
     /exited with 1:[^]*cannot listen: [^]*EADDRINUSE/,
   )
 })

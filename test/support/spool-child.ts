@@ -20,6 +20,7 @@ const backend = await newSpooledWebhookBackend(
     maxBatchWait: 20,
     bufferSize: 10_000,
     bufferBytes: 32 << 20,
+    blocks: false,
   },
   webhookDeps(kubeconfig, report),
 )

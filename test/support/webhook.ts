@@ -4,8 +4,8 @@ import { newEventEncoder, newLineEncoder, type EventVersion } from '../../src/au
 import type { Event } from '../../src/audit/event.js'
 import { WebhookClient, type WebhookClientOptions } from '../../src/audit/backend/webhook/webhook-client.js'
 import type { DeliveryMetrics } from '../../src/audit/backend/delivery-metrics.js'
-import type { Problems } from '../../src/audit/backend/problems.js'
-import type { WebhookDeps } from '../../src/audit/backend/webhook/webhook-backend.js'
+import type { SpoolProblems } from '../../src/audit/backend/spool/spool-problems.js'
+import type { SpooledWebhookDeps } from '../../src/audit/backend/webhook/spooled-webhook.js'
 import { loadKubeconfig } from '../../src/kubeconfig/load.js'
 import { writeKubeconfigFile } from './kubeconfig.js'
 import { Watch } from './watch.js'
@@ -42,13 +42,16 @@ export function eventList(events: readonly Event[], version: EventVersion = 'aud
 }
 
 /** Keeps what a backend reports. */
-export class RecordedProblems implements Problems, DeliveryMetrics {
+export class RecordedProblems implements SpoolProblems, DeliveryMetrics {
   failedEvents = 0
   droppedEvents = 0
   readonly messages: string[] = []
   readonly batches: boolean[] = []
   deliveries = 0
   retries = 0
+  damagedSegments = 0
+  /** Of the spool: what it failed with last; undefined while it takes events. */
+  spoolProblem: string | undefined
   spoolBytes: (() => number) | undefined
   readonly watch = new Watch()
 
@@ -64,6 +67,16 @@ export class RecordedProblems implements Problems, DeliveryMetrics {
 
   trouble(kind: string, reason: string): void {
     this.#say(`${kind}: ${reason}`)
+  }
+
+  damaged(segments: number, events: number, reason: string): void {
+    this.damagedSegments += segments
+    this.failedEvents += events
+    this.#say(`damaged: ${reason}`)
+  }
+
+  observeDamagedSegments(_plugin: string, segments: number): void {
+    this.damagedSegments += segments
   }
 
   observeBatch(_plugin: string, success: boolean): void {
@@ -103,13 +116,17 @@ export function webhookDeps(
   kubeconfig: string,
   report: RecordedProblems,
   options: WebhookClientOptions = {},
-): WebhookDeps {
+): SpooledWebhookDeps<Event> {
   const connection = loadKubeconfig(kubeconfig, { log: pino({ level: 'silent' }) })
   return {
     client: new WebhookClient(connection, options),
     encode: newLineEncoder('audit.k8s.io/v1'),
     problems: report,
     metrics: report,
+    spoolHealth: {
+      succeeded: () => (report.spoolProblem = undefined),
+      failed: (reason) => (report.spoolProblem = reason),
+    },
   }
 }
 

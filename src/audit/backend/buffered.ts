@@ -29,9 +29,13 @@ export interface BufferedConfig {
    * webhook can take all memory.
    */
   readonly maxInFlight: number
+  /**
+   * What the batches with the delegate may hold in memory, in bytes, estimated; one batch is always let through.
+   * Default 32 MiB.
+   */
+  readonly maxInFlightBytes?: number
 }
 
-/** What the batches with the delegate may hold in memory, estimated; one batch is always let through. */
 const MAX_IN_FLIGHT_BYTES = 32 << 20
 
 interface Batch<E> {
@@ -168,9 +172,8 @@ export class BufferedBackend<E = Event> implements Backend<E> {
 
   #hasRoom(batch: Batch<E>): boolean {
     if (this.#inFlight === 0) return true
-    return (
-      this.#inFlight < this.#config.maxInFlight && this.#inFlightBytes + batch.bytes <= MAX_IN_FLIGHT_BYTES
-    )
+    const { maxInFlight, maxInFlightBytes = MAX_IN_FLIGHT_BYTES } = this.#config
+    return this.#inFlight < maxInFlight && this.#inFlightBytes + batch.bytes <= maxInFlightBytes
   }
 
   #isThrottled(): boolean {

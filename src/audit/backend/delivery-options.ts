@@ -145,17 +145,19 @@ export function deliveryFlags(defaults: DeliveryDefaults) {
  * What the flags of one backend say, checked as k8s.io/apiserver/pkg/server/options/audit.go Validate does.
  *
  * @param prefix of the backend's flags: `audit-log-`
+ * @param batches events are delivered in batches whatever the mode
  * @throws ConfigError
  */
 export function readDelivery(
   flags: ReturnType<typeof deliveryFlags>,
   settings: Settings,
   prefix: string,
+  { batches = false }: { readonly batches?: boolean } = {},
 ): DeliveryOptions {
   const values = new FlagValues(flags, settings, prefix)
   const mode = values.choice('mode', MODES)
   const throttleEnable = values.get('batch-throttle-enable')
-  if (mode === 'batch') {
+  if (mode === 'batch' || batches) {
     for (const name of ['batch-buffer-size', 'batch-buffer-bytes', 'batch-max-size'] as const)
       values.atLeast(name, 1)
     values.atLeast('batch-max-wait', 0)

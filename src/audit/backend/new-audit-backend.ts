@@ -94,8 +94,14 @@ async function openAll<E>(
 
 function depsOf({ name }: ConfiguredBackend, problems: RateLimitedLog, deps: AuditBackendDeps): PluginDeps {
   const { log, metrics } = deps
-  const health = deps.health(name)
-  return { log, metrics, problems, health, onReloadable: (reloadable) => deps.onReloadable(reloadable) }
+  return {
+    log,
+    metrics,
+    problems,
+    health: deps.health(name),
+    partHealth: (part) => deps.health(`${name}-${part}`),
+    onReloadable: (reloadable) => deps.onReloadable(reloadable),
+  }
 }
 
 async function openEvents(configured: ConfiguredBackend, deps: PluginDeps): Promise<Backend> {
@@ -119,13 +125,13 @@ function inMode<E>(
   form: Form<E>,
   { metrics, problems }: PluginDeps,
 ): Backend<E> {
-  if (maxInFlight === undefined) return backend
   switch (mode) {
     case 'blocking-strict':
       return backend
     case 'blocking':
       return new IgnoreErrorsBackend(backend)
     case 'batch': {
+      if (maxInFlight === undefined) return backend
       const config = {
         plugin: name,
         bufferSize: batch.bufferSize,

@@ -40,7 +40,7 @@ export interface ConfiguredBackend {
 export interface OpenedBackend<E> {
   /** Without truncation, and without a buffer unless it is one itself. */
   readonly backend: Backend<E>
-  /** How many batches a buffer in front of it may hand it at once; undefined where it is a buffer itself. */
+  /** How many batches a buffer in front of it may hand it at once; undefined where it needs none, being one itself. */
   readonly maxInFlight: number | undefined
 }
 
@@ -60,6 +60,8 @@ export interface PluginDeps {
   readonly problems: RateLimitedLog
   /** Of this plugin, for it to keep up to date. */
   readonly health: DeliveryHealth
+  /** Of a part of this plugin that can fail while the rest works: `spool`. */
+  partHealth(part: string): DeliveryHealth
   /** Told what of the backend is made of files and can be made again. */
   onReloadable(reloadable: Reloadable): void
 }

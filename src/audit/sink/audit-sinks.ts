@@ -12,7 +12,8 @@ import { ClusterSinks } from './cluster-sinks.js'
 import { SinkDirectory } from './directory.js'
 import { DynamicBackend } from './dynamic.js'
 import type { SinkOptions } from './options.js'
-import { newSinkBackend } from './sink-backend.js'
+import { newSinkBackend, sinkPlugin } from './sink-backend.js'
+import { SinkLog } from './sink-log.js'
 import { SinkPolicy } from './sink-policy.js'
 import { SinkSet } from './sink-set.js'
 
@@ -27,9 +28,10 @@ export class AuditSinks {
    * @throws ConfigError where a manifest in the directory cannot be used
    */
   constructor({ directory, fromCluster }: SinkOptions, cluster: ReviewClient, log: Logger) {
-    this.#set = new SinkSet(log)
+    const sinkLog = new SinkLog(log)
+    this.#set = new SinkSet(sinkLog)
     this.reloadables = directory === undefined ? [] : [new SinkDirectory(directory, this.#set)]
-    this.#cluster = fromCluster ? new ClusterSinks(cluster, this.#set, log) : undefined
+    this.#cluster = fromCluster ? new ClusterSinks(cluster, this.#set, { log, sinkLog }) : undefined
   }
 
   /** Begins to follow the cluster. */
@@ -59,9 +61,12 @@ export class AuditSinks {
     { webhook, metrics, log }: { webhook: DeliveryOptions; metrics: AuditMetrics; log: Logger },
   ): Backend {
     const problems = new RateLimitedLog(log)
-    const dynamic = new DynamicBackend(this.#set, (sink) =>
-      newSinkBackend(sink, { webhook, metrics, problems }),
-    )
+    const set = this.#set
+    metrics.showSinks({ served: () => set.size, refused: () => set.refused })
+    const dynamic = new DynamicBackend(set, {
+      newBackend: (sink, count) => newSinkBackend(sink, { webhook, metrics, problems, count }),
+      onGone: (name) => metrics.forget(sinkPlugin(name)),
+    })
     const known = backend && new EnforcedBackend(backend, ({ byPolicy }) => byPolicy)
     const all = known === undefined ? dynamic : union([known, dynamic])
     return {

@@ -4,7 +4,8 @@ import { errorMessage } from '../../errors.js'
 import { systemTimers, type Timers } from '../../timers.js'
 import type { ReviewClient } from '../../cluster/reviews.js'
 import { parseAuditSink, type AuditSink } from './audit-sink.js'
-import type { SinkSet } from './sink-set.js'
+import type { SinkLog } from './sink-log.js'
+import { MAX_SINKS, type SinkSet } from './sink-set.js'
 
 const SOURCE = 'audit-dynamic-configuration'
 const PATH = '/apis/auditregistration.k8s.io/v1alpha1/auditsinks'
@@ -23,6 +24,13 @@ const FAILED_WAIT = { first: 1000, most: 30_000 }
 /** And where the cluster has no AuditSinks: many never will, others get them right after the proxy has been started. */
 const ABSENT_WAIT = { first: 5000, most: 60_000 }
 
+/** How many sinks of a list are looked at, usable or not: it may have any number. */
+const MAX_TRIED = 4 * MAX_SINKS
+/** Milliseconds until sinks that were refused are looked at again, when one that is served has gone. */
+const ROOM_WAIT = 10_000
+
+/** There is room for sinks that were refused. */
+class Room extends Error {}
 /** The apiserver's answer says that what was known is out of date. */
 class Outdated extends Error {}
 /** The cluster does not know the resource. */
@@ -36,16 +44,25 @@ export class ClusterSinks {
   readonly #client: ReviewClient
   readonly #set: SinkSet
   readonly #log: Logger
+  readonly #sinkLog: SinkLog
   readonly #timers: Timers
   readonly #stop = new AbortController()
   #running: Promise<void> | undefined
   #problem: string | undefined
+  /** The cluster has sinks that are not served, as there are too many. */
+  #hasRefused = false
 
   /** @param client with the proxy's own credentials */
-  constructor(client: ReviewClient, set: SinkSet, log: Logger, timers: Timers = systemTimers) {
+  constructor(
+    client: ReviewClient,
+    set: SinkSet,
+    { log, sinkLog }: { readonly log: Logger; readonly sinkLog: SinkLog },
+    timers: Timers = systemTimers,
+  ) {
     this.#client = client
     this.#set = set
     this.#log = log
+    this.#sinkLog = sinkLog
     this.#timers = timers
   }
 
@@ -72,6 +89,7 @@ export class ClusterSinks {
       } catch (err) {
         if (signal.aborted) return
         if (err instanceof Outdated) await this.#sleep(FAILED_WAIT.first)
+        else if (err instanceof Room) await this.#sleep(ROOM_WAIT)
         else if (err instanceof Absent) {
           this.#set.setAll(SOURCE, [])
           this.#say('the cluster has no resource auditsinks.auditregistration.k8s.io')
@@ -100,16 +118,30 @@ export class ClusterSinks {
       metadata?: { resourceVersion?: string }
       items?: WatchEvent['object'][]
     }
+    this.#setAll(list.items ?? [])
+    return list.metadata?.resourceVersion ?? '0'
+  }
+
+  /** Those that are served stay, and others come as long as there is room. */
+  #setAll(items: readonly WatchEvent['object'][]): void {
     const sinks: AuditSink[] = []
     const unusable: string[] = []
-    for (const item of list.items ?? []) {
+    const isServed = (item: WatchEvent['object']) => this.#set.has(SOURCE, nameOf(item))
+    const inOrder = [...items.filter(isServed), ...items.filter((item) => !isServed(item))]
+    let served = 0
+    let tried = 0
+    for (const item of inOrder) {
+      if (served === MAX_SINKS || tried === MAX_TRIED) break
+      tried++
       // The items of a list do without these.
       const sink = this.#parse({ ...item, ...TYPE })
       if (sink !== undefined) sinks.push(sink)
-      else unusable.push(String(item.metadata?.name))
+      else unusable.push(nameOf(item))
+      if (sink !== undefined || isServed(item)) served++
     }
     this.#set.setAll(SOURCE, sinks, unusable)
-    return list.metadata?.resourceVersion ?? '0'
+    this.#hasRefused = tried < items.length
+    this.#set.refuse(SOURCE, items.length - tried)
   }
 
   /** Follows changes until the apiserver ends the watch. @returns the version from which to go on */
@@ -139,12 +171,18 @@ export class ClusterSinks {
     switch (type) {
       case 'ADDED':
       case 'MODIFIED': {
+        if (!this.#set.has(SOURCE, nameOf(object)) && this.#set.room(SOURCE) <= 0) {
+          this.#hasRefused = true
+          this.#set.refuse(SOURCE, 1)
+          break
+        }
         const sink = this.#parse(object)
         if (sink !== undefined) this.#set.set(SOURCE, sink)
         break
       }
       case 'DELETED':
-        this.#set.delete(SOURCE, String(object.metadata?.name))
+        this.#set.delete(SOURCE, nameOf(object))
+        if (this.#hasRefused && this.#set.room(SOURCE) > 0) throw new Room()
         break
       case 'BOOKMARK':
         break
@@ -158,9 +196,9 @@ export class ClusterSinks {
   /** undefined for one that cannot be used, which is logged; the sink that had its name stays in force. */
   #parse(object: WatchEvent['object']): AuditSink | undefined {
     try {
-      return parseAuditSink(JSON.stringify(object), `auditsink ${String(object.metadata?.name)}`)
+      return parseAuditSink(JSON.stringify(object), `auditsink ${nameOf(object)}`)
     } catch (err) {
-      this.#log.error(`cannot use an audit sink of the cluster: ${errorMessage(err)}`)
+      this.#sinkLog.unusable(errorMessage(err))
       return undefined
     }
   }
@@ -218,6 +256,10 @@ interface WatchEvent {
     readonly code?: number
     readonly message?: string
   }
+}
+
+function nameOf({ metadata }: WatchEvent['object']): string {
+  return String(metadata?.name)
 }
 
 async function* lines(body: AsyncIterable<Buffer>): AsyncGenerator<string> {

@@ -6,6 +6,16 @@ import type { SinkSet } from './sink-set.js'
 /** Milliseconds in which a sink that was removed gets what was buffered for it. */
 const FLUSH_TIMEOUT = 60_000
 
+/** How many that were removed or replaced may be flushed at a time; beyond that the first ones are given up. */
+const MAX_FLUSHING = 8
+
+export interface DynamicDeps {
+  /** @param count how many backends there are, those that are being flushed included */
+  newBackend(sink: AuditSink, count: () => number): Backend
+  /** Nothing is sent to a sink of that name any more. */
+  onGone(name: string): void
+}
+
 interface Delegate {
   readonly sink: AuditSink
   readonly backend: Backend
@@ -17,17 +27,18 @@ interface Delegate {
  */
 export class DynamicBackend implements Backend {
   readonly name = 'dynamic'
-  readonly #newBackend: (sink: AuditSink) => Backend
+  readonly #deps: DynamicDeps
   #delegates = new Map<string, Delegate>()
   /** What #delegates has, ready for the path of requests. */
   #backends: readonly Backend[] = []
   readonly #flushing = new Set<Promise<void>>()
-  readonly #deadline = new AbortController()
+  /** What gives up each of them that is not given up yet, the first one first. */
+  readonly #giveUp = new Set<AbortController>()
   #closed = false
 
   /** @param sinks whom to follow from now on */
-  constructor(sinks: SinkSet, newBackend: (sink: AuditSink) => Backend) {
-    this.#newBackend = newBackend
+  constructor(sinks: SinkSet, deps: DynamicDeps) {
+    this.#deps = deps
     sinks.subscribe((all) => this.#follow(all))
   }
 
@@ -39,7 +50,9 @@ export class DynamicBackend implements Backend {
 
   async shutdown(deadline: AbortSignal): Promise<void> {
     this.#closed = true
-    const giveUp = () => this.#deadline.abort()
+    const giveUp = () => {
+      for (const controller of this.#giveUp) controller.abort()
+    }
     if (deadline.aborted) giveUp()
     deadline.addEventListener('abort', giveUp, { once: true })
     const backends = this.#backends
@@ -60,12 +73,28 @@ export class DynamicBackend implements Backend {
       if (same) old.delete(key)
     }
     this.#backends = [...this.#delegates.values()].map(({ backend }) => backend)
-    for (const { backend } of old.values()) this.#flush(backend)
+    for (const delegate of old.values()) this.#flush(delegate)
   }
 
-  #flush(backend: Backend): void {
-    const deadline = AbortSignal.any([this.#deadline.signal, AbortSignal.timeout(FLUSH_TIMEOUT)])
-    const flushed = backend.shutdown(deadline).finally(() => this.#flushing.delete(flushed))
+  #newBackend(sink: AuditSink): Backend {
+    return this.#deps.newBackend(sink, () => Math.max(1, this.#delegates.size + this.#giveUp.size))
+  }
+
+  #flush({ sink, backend }: Delegate): void {
+    const controller = new AbortController()
+    const timer = setTimeout(() => controller.abort(), FLUSH_TIMEOUT).unref()
+    const flushed = backend.shutdown(controller.signal).finally(() => {
+      clearTimeout(timer)
+      this.#giveUp.delete(controller)
+      this.#flushing.delete(flushed)
+      const isThere = [...this.#delegates.values()].some(({ sink: { name } }) => name === sink.name)
+      if (!isThere) this.#deps.onGone(sink.name)
+    })
     this.#flushing.add(flushed)
+    this.#giveUp.add(controller)
+    const [first] = this.#giveUp
+    if (first === undefined || this.#giveUp.size <= MAX_FLUSHING) return
+    this.#giveUp.delete(first)
+    first.abort()
   }
 }

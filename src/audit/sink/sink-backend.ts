@@ -21,20 +21,29 @@ export interface SinkDeps {
   readonly webhook: DeliveryOptions
   readonly metrics: AuditMetrics
   readonly problems: RateLimitedLog
+  /** How many backends of sinks there are, this one included. */
+  readonly count: () => number
 }
 
 /** k8s.io/apiserver/plugin/pkg/audit/dynamic/factory.go retryBackoff, in milliseconds. */
 const RETRY_BACKOFF = 500
-/** Anybody who may create sinks creates many: each has less than the one webhook of the flags. */
+/** Anybody who may create sinks creates many: each has less than the one webhook of the flags, and all share this much. */
 const MAX_BUFFER_BYTES = 32 << 20
+const SHARED_BUFFER_BYTES = 256 << 20
+const SHARED_IN_FLIGHT_BYTES = 256 << 20
 const CONNECTIONS = 4
+
+/** As metrics call what is sent to the sink of that name. */
+export function sinkPlugin(name: string): string {
+  return `dynamic:${name}`
+}
 
 /**
  * The backend that sends events to one sink (k8s.io/apiserver/plugin/pkg/audit/dynamic/factory.go BuildDelegate), always
  * in mode `batch`, so that no request waits for it and no other backend suffers from it.
  */
-export function newSinkBackend(sink: AuditSink, { webhook, metrics, problems }: SinkDeps): Backend {
-  const plugin = `dynamic:${sink.name}`
+export function newSinkBackend(sink: AuditSink, { webhook, metrics, problems, count }: SinkDeps): Backend {
+  const plugin = sinkPlugin(sink.name)
   const encode = newLineEncoder(webhook.version)
   const errors = (of: string) => new PluginProblems(of, metrics, problems, plugin)
   const client = new WebhookClient(connectionTo(sink), { connections: CONNECTIONS })
@@ -47,7 +56,12 @@ export function newSinkBackend(sink: AuditSink, { webhook, metrics, problems }: 
   const config = {
     plugin,
     bufferSize,
-    bufferBytes: Math.min(bufferBytes, MAX_BUFFER_BYTES),
+    get bufferBytes() {
+      return Math.min(bufferBytes, MAX_BUFFER_BYTES, SHARED_BUFFER_BYTES / count())
+    },
+    get maxInFlightBytes() {
+      return SHARED_IN_FLIGHT_BYTES / count()
+    },
     maxBatchSize: maxSize,
     maxBatchWait: maxWait,
     throttle: sink.throttle,

@@ -1,22 +1,50 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Logger } from 'pino'
 import { ConfigError } from '../../errors.js'
 import type { AuditSink } from './audit-sink.js'
+import type { SinkLog } from './sink-log.js'
 
-/** Far above any use; each sink has a buffer of its own. */
-const MAX_SINKS = 100
+/** How many sinks a source may have. Far above any use; each has a buffer and connections of its own. */
+export const MAX_SINKS = 100
 
 /** Told of all sinks of now, by source and name. One that did not change is the same object as before. */
 export type SinksListener = (sinks: ReadonlyMap<string, AuditSink>) => void
 
 /** The sinks of now: each source says which are its own, and whoever needs to know is told of every change. */
 export class SinkSet {
-  readonly #log: Pick<Logger, 'info'>
+  readonly #log: SinkLog
   readonly #sinks = new Map<string, AuditSink>()
   readonly #listeners: SinksListener[] = []
 
-  constructor(log: Pick<Logger, 'info'>) {
+  /** How many sinks were refused so far. */
+  #refused = 0
+
+  constructor(log: SinkLog) {
     this.#log = log
+  }
+
+  get size(): number {
+    return this.#sinks.size
+  }
+
+  /** How many sinks were refused because there were too many, each as often as it came. */
+  get refused(): number {
+    return this.#refused
+  }
+
+  has(source: string, name: string): boolean {
+    return this.#sinks.has(key(source, name))
+  }
+
+  /** How many more sinks the source may have. */
+  room(source: string): number {
+    return MAX_SINKS - this.#keysOf(source).length
+  }
+
+  /** So many sinks of the source are not served, because there are too many. */
+  refuse(source: string, count: number): void {
+    if (count === 0) return
+    this.#refused += count
+    this.#log.refused(source, count, `there are ${MAX_SINKS} already, and no more are served`)
   }
 
   /** Calls the listener now, and after each change, in the order of the subscriptions. */
@@ -31,22 +59,22 @@ export class SinkSet {
    * @throws ConfigError where they are too many; then nothing changes
    */
   setAll(source: string, sinks: readonly AuditSink[], unusable: readonly string[] = []): void {
+    if (sinks.length > MAX_SINKS)
+      throw new ConfigError(`found ${sinks.length} audit sinks, expected ${MAX_SINKS} at most`)
     const keys = new Set([...sinks.map(({ name }) => name), ...unusable].map((name) => key(source, name)))
-    const gone = [...this.#sinks.keys()].filter((k) => k.startsWith(key(source, '')) && !keys.has(k))
-    const added = sinks.filter(({ name }) => !this.#sinks.has(key(source, name))).length
-    this.#checkRoom(added - gone.length)
+    for (const k of this.#keysOf(source)) if (!keys.has(k)) this.#remove(k)
     for (const sink of sinks) this.set(source, sink)
-    for (const k of gone) this.#remove(k)
   }
 
-  /** Adds a sink, or replaces the one of that name. @throws ConfigError where there are too many */
+  /** Adds a sink, or replaces the one of that name. One for which there is no room is refused. */
   set(source: string, sink: AuditSink): void {
     const k = key(source, sink.name)
     const old = this.#sinks.get(k)
     if (old !== undefined && isDeepStrictEqual(old, sink)) return
-    if (old === undefined) this.#checkRoom(1)
+    if (old === undefined && this.room(source) <= 0) return this.refuse(source, 1)
     this.#sinks.set(k, sink)
-    this.#log.info({ sink: sink.name, source }, old === undefined ? 'audit sink added' : 'audit sink changed')
+    const what = old === undefined ? 'audit sink added' : 'audit sink changed'
+    this.#log.changed(what, { sink: sink.name, source })
     this.#tell()
   }
 
@@ -58,7 +86,7 @@ export class SinkSet {
     const sink = this.#sinks.get(k)
     if (sink === undefined) return
     this.#sinks.delete(k)
-    this.#log.info({ sink: sink.name }, 'audit sink removed')
+    this.#log.changed('audit sink removed', { sink: sink.name })
     this.#tell()
   }
 
@@ -66,9 +94,8 @@ export class SinkSet {
     for (const listener of this.#listeners) listener(this.#sinks)
   }
 
-  #checkRoom(added: number): void {
-    if (this.#sinks.size + added > MAX_SINKS)
-      throw new ConfigError(`found more than ${MAX_SINKS} audit sinks, expected no more`)
+  #keysOf(source: string): string[] {
+    return [...this.#sinks.keys()].filter((k) => k.startsWith(key(source, '')))
   }
 }
 

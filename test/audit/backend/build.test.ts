@@ -39,6 +39,13 @@ void t.test('what the flags compose', async (t) => {
     ['ignoreErrors<log>', [log]],
     ['buffered<webhook>', [webhook]],
     ['spooled<webhook>', [webhook, `--audit-webhook-spool-directory=${join(directory, 'spool')}`]],
+    [
+      'ignoreErrors<spooled<webhook>>',
+      [
+        ...[webhook, `--audit-webhook-spool-directory=${join(directory, 'spool')}`],
+        '--audit-webhook-mode=blocking',
+      ],
+    ],
     ['union[ignoreErrors<log>,buffered<webhook>]', [log, webhook]],
     [
       'union[buffered<truncate<log>>,truncate<webhook>]',

@@ -2,7 +2,10 @@ import {
   appendFileSync,
   chmodSync,
   chownSync,
+  closeSync,
   existsSync,
+  fstatSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -10,6 +13,7 @@ import {
   statSync,
 } from 'node:fs'
 import { truncateSync, writeFileSync } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
 import { basename, dirname, join } from 'node:path'
 import t from 'tap'
 import { ConfigError } from '../../../src/errors.js'
@@ -153,6 +157,38 @@ for (const create of [false, true]) {
   )
 }
 
+for (const mode of ['blocking-strict', 'batch']) {
+  void t.test(
+    `${mode}: the file is deleted under load, and what is written from then on is in another`,
+    async (t) => {
+      const path = join(t.testdir(), 'audit.log')
+      const { backend, lines } = await openLog(path, `mode=${mode}`)
+      const deleted: { readonly fd: number; readonly size: number }[] = []
+      const each = (i: number) => {
+        if (i % 1000 !== 999 || !existsSync(path)) return
+        const fd = openSync(path, 'r')
+        rmSync(path)
+        deleted.push({ fd, size: fstatSync(fd).size })
+      }
+      // Some at a time, so that batch mode has written some of them.
+      for (let i = 0; i < 4000; i += 500) {
+        t.same(await sendEvents(backend, i, i + 500, { each, concurrency: 5 }), [])
+        await setImmediate()
+      }
+      await backend.shutdown(never)
+      t.ok(deleted.length > 0)
+      const kept = deleted.flatMap(({ fd, size }) => {
+        // The write that was under way may have gone there, and is made again.
+        const text = readFileSync(fd).toString('utf8', 0, size)
+        closeSync(fd)
+        return [...text.matchAll(/"auditID":"(\d+)"/g)].map(([, id]) => Number(id))
+      })
+      t.same([...kept, ...eventNumbers([path])], upTo(4000))
+      t.match(lines, [{ msg: 'audit log: the log was deleted', reason: /with \d+ bytes of events/ }])
+    },
+  )
+}
+
 void t.test('a file moved away while nothing happens gets no more events', async (t) => {
   const path = join(t.testdir(), 'audit.log')
   const { backend } = await openLog(path)
@@ -206,6 +242,7 @@ void t.test(
     await backend.shutdown(never)
     t.same(eventNumbers([path]), [6, 7])
     t.match(lines, [
+      { msg: 'audit log: the log was deleted' },
       { plugin: 'log', count: 1, reason: /EEXIST|ENOTDIR/, msg: 'audit events could not be recorded' },
       { plugin: 'log', count: 4, suppressed: 4 },
     ])
@@ -249,7 +286,10 @@ void t.test('a file that cannot be rotated grows on', async (t) => {
     t.same(await sendEvents(backend, 0, 3000, { size: 700 }), [])
     t.ok(statSync(path).size > 2 * MB)
     t.equal(await errors('log'), 0)
-    t.match(lines, [{ msg: 'audit log: cannot rotate', reason: /EACCES/ }])
+    t.match(lines, [
+      { msg: 'audit log: the log is not locked', reason: /EACCES/ },
+      { msg: 'audit log: cannot rotate', reason: /EACCES/ },
+    ])
     chmodSync(directory, 0o700)
     await backend.shutdown(never)
   })

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { closeSync, lstatSync, openSync, readdirSync, readFileSync, symlinkSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { makeEvent, never } from '../../support/audit.js'
 import { eventNumbers, openLog, sendEvents, upTo } from '../../support/audit-backend.js'
@@ -142,3 +143,28 @@ void t.test('a FIFO whose reader is slow takes what is sent', async (t) => {
   t.same(numbers(readFileSync(out, 'utf8')), upTo(EVENTS))
   t.equal(await errors('log'), 0)
 })
+
+for (const mode of ['blocking', 'batch']) {
+  void t.test(`${mode}: a FIFO whose reader has stopped holds a bounded number of events`, async (t) => {
+    const path = makeFifo(t)
+    // It has the FIFO open, and never reads.
+    const reader = spawn('sh', ['-c', 'exec sleep 600 <>"$0"', path])
+    const { backend, errors } = await openLog(path, `mode=${mode}`)
+    const EACH = 2 ** 20
+    const TOTAL = 400
+    const answers = upTo(TOTAL).map(async (i) =>
+      backend.processEvents([
+        makeEvent(i, { level: 'Request', requestObject: JSON.stringify('x'.repeat(EACH)) }),
+      ]),
+    )
+    // Every turn of the event loop is one that it does not wait for the FIFO.
+    for (let i = 0; i < 100; i++) await setImmediate()
+    const refused = (await errors('log')) + (await errors('buffered'))
+    t.ok(refused > TOTAL / 4 && refused < TOTAL, `${refused} of ${TOTAL} are given up`)
+    await backend.shutdown(AbortSignal.abort())
+    t.equal((await errors('log')) + (await errors('buffered')), TOTAL, 'and the rest at the end')
+    await Promise.all(answers)
+    reader.kill()
+    await once(reader, 'exit')
+  })
+}

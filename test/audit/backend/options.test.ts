@@ -49,8 +49,8 @@ void t.test('each mistake names its flag', async (t) => {
       '--audit-log-truncate-max-batch-size: found 1000, expected at least --audit-log-truncate-max-event-size (102400)',
     ],
     [
-      ['webhook-spool-directory=/var/spool/audit', 'webhook-mode=blocking'],
-      '--audit-webhook-mode: found blocking, expected batch with --audit-webhook-spool-directory',
+      ['webhook-spool-directory=/var/spool/audit', 'webhook-mode=blocking', 'webhook-batch-max-size=0'],
+      '--audit-webhook-batch-max-size: found 0, expected a whole number of at least 1',
     ],
     [
       ['webhook-spool-directory=/var/spool/audit', 'webhook-spool-max-size=0'],

@@ -9,8 +9,8 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs'
-import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, symlinkSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { encodeRecord } from '../../../src/audit/backend/spool/spool-segment.js'
 import { Spool } from '../../../src/audit/backend/spool/spool.js'
@@ -197,7 +197,6 @@ void t.test('a tail that is not whole is cut off', async (t) => {
         left: 7,
       },
       'a changed length': { do: (file, size) => overwrite(file, size - recordBytes), left: 9 },
-      'a changed start': { do: (file) => overwrite(file, 3), left: 0 },
     }
   for (const [name, { do: spoil, left }] of Object.entries(damage)) {
     await t.test(name, async (t) => {
@@ -207,7 +206,9 @@ void t.test('a tail that is not whole is cut off', async (t) => {
       spoil(file, statSync(file).size)
       const { spool, problems } = await openSpool(directory)
       t.equal(problems.failedEvents, 1)
-      t.match(problems.messages, [/^failed: .*\.segment: cut off its last \d+ bytes/])
+      t.match(problems.messages, [/^damaged: .*\.segment: cut off its last \d+ bytes/])
+      t.equal(problems.damagedSegments, 1)
+      t.equal(statSync(`${file}.whole.broken`).mode & 0o777, 0o600, 'for whoever wants to look into it')
       t.equal(spool.pending, left)
       append(spool, 100, 102)
       t.strictSame(await readAll(spool), [...range(0, left), 100, 101])
@@ -252,10 +253,13 @@ void t.test('damage in the middle costs the rest of one segment, and is counted'
       t.ok(problems.failedEvents > 50)
       t.strictSame(found.slice(0, base), range(0, base))
       t.equal(found.at(-1), 799)
-      t.match(problems.messages.join(), /lost from the spool/)
+      t.match(problems.messages.join(), new RegExp(basename(file)))
+      t.equal(problems.damagedSegments, 1)
       spool.acknowledge(800)
       await spool.close()
       t.strictSame(segments(directory), [])
+      const kept = readdirSync(directory).filter((name) => name.endsWith('.broken'))
+      t.strictSame(kept, name === 'a missing file' ? [] : [`${basename(file)}.broken`])
     })
   }
 
@@ -291,7 +295,9 @@ void t.test('a damaged acknowledgement means that all is sent again', async (t) 
       })
       writeFileSync(join(directory, 'acknowledged'), content)
       const { spool, problems } = await openSpool(directory)
-      t.match(problems.messages, [/^spool damaged: .*acknowledged.* sent again/])
+      t.match(problems.messages, [
+        /^spool damaged: .*acknowledged is not as it was.*acknowledged\.broken.* sent again/,
+      ])
       t.strictSame(await readAll(spool), range(0, 10))
       spool.acknowledge(10)
       await spool.close()
@@ -330,6 +336,199 @@ void t.test('an acknowledgement of more than a power cut has left', async (t) =>
   const again = await openSpool(directory)
   t.strictSame(await readAll(again.spool), range(20, 25))
   await again.spool.close()
+})
+
+void t.test('the last segment, or the only one, is broken', async (t) => {
+  const ways: Record<string, (file: string) => void> = {
+    'an empty file': (file) => truncateSync(file, 0),
+    'the start is another': (file) => overwrite(file, 3),
+    'a file of somebody else': (file) => writeFileSync(file, 'what is this?\n'),
+    'a directory': (file) => {
+      rmSync(file)
+      mkdirSync(join(file, 'with'), { recursive: true })
+    },
+    'a link to nothing': (file) => {
+      rmSync(file)
+      symlinkSync('nowhere', file)
+    },
+  }
+  for (const [name, spoil] of Object.entries(ways)) {
+    for (const many of [false, true]) {
+      await t.test(`${name}, ${many ? 'after others' : 'alone'}`, async (t) => {
+        const directory = newDirectory(t)
+        const events = many ? 800 : 10
+        await abandon(directory, (spool) => {
+          for (let i = 0; i < events; i += 10) append(spool, i, i + 10, 1000)
+        })
+        const file = segments(directory).at(-1)!
+        const base = Number(/(\d+)\.segment$/.exec(file)?.[1])
+        spoil(file)
+        const { spool, problems } = await openSpool(directory)
+        t.equal(problems.damagedSegments, 1)
+        t.equal(problems.failedEvents, 0, 'nobody knows how many')
+        t.match(problems.messages, [new RegExp(`^damaged: ${file}: .*${basename(file)}\\.broken$`)])
+        t.ok(readdirSync(directory).includes(`${basename(file)}.broken`))
+        append(spool, 1000, 1010)
+        t.strictSame(await readAll(spool), [...range(0, base), ...range(1000, 1010)])
+        await spool.close()
+
+        const again = await openSpool(directory)
+        t.strictSame(again.problems.messages, [], 'it is told once')
+        t.strictSame(await readAll(again.spool), [...range(0, base), ...range(1000, 1010)])
+        again.spool.acknowledge(again.spool.end)
+        await again.spool.close()
+        t.strictSame(segments(directory), [])
+
+        const third = await openSpool(directory)
+        t.strictSame(third.problems.messages, [], 'also when everything is delivered')
+        t.equal(third.spool.pending, 0)
+        await third.spool.close()
+      })
+    }
+  }
+})
+
+void t.test('the first segments are missing', async (t) => {
+  const directory = newDirectory(t)
+  await abandon(directory, async (spool) => {
+    for (let i = 0; i < 800; i += 10) append(spool, i, i + 10, 1000)
+    spool.acknowledge((await spool.read(3, Infinity)).end)
+  })
+  const [first, second] = segments(directory) as [string, string]
+  rmSync(first)
+  const base = Number(/(\d+)\.segment$/.exec(second)?.[1])
+  const { spool, problems } = await openSpool(directory)
+  t.equal(problems.failedEvents, base - 3)
+  t.match(problems.messages, [`damaged: ${directory}: the segments from 3 to ${base} are missing`])
+  t.strictSame(await readAll(spool), range(base, 800))
+  await spool.close()
+})
+
+void t.test('a segment that ends before what was delivered of it', async (t) => {
+  const directory = newDirectory(t)
+  await abandon(directory, async (spool) => {
+    append(spool, 0, 10)
+    spool.acknowledge((await spool.read(9, Infinity)).end)
+  })
+  const size = encodeRecord(Buffer.from(line(0))).length
+  truncateSync(segments(directory)[0]!, 8 + 2 * size)
+  const { spool, problems } = await openSpool(directory)
+  t.equal(problems.damagedSegments, 1)
+  t.match(problems.messages, [/^damaged: .*: the last segment ends at 2, though 9 were delivered$/])
+  append(spool, 10, 12)
+  t.strictSame(await readAll(spool), [10, 11])
+  await spool.close()
+})
+
+void t.test('names that no segment can have', async (t) => {
+  const directory = newDirectory(t)
+  await abandon(directory, (spool) => void append(spool, 0, 10))
+  writeFileSync(join(directory, '9999999999999999.segment'), 'x')
+  writeFileSync(join(directory, '0000400000000000.segment'), 'x')
+  writeFileSync(join(directory, 'notes.txt'), 'x')
+  const { spool, problems } = await openSpool(directory)
+  t.equal(problems.failedEvents, 0)
+  t.match(problems.messages, [/0000400000000000\.segment: not a segment.*\.foreign\.broken/])
+  append(spool, 10, 12)
+  t.strictSame(await readAll(spool), range(0, 12))
+  await spool.close()
+})
+
+void t.test('a file of somebody else with a number in the middle of a segment', async (t) => {
+  const directory = newDirectory(t)
+  await abandon(directory, (spool) => {
+    for (let i = 0; i < 400; i += 10) append(spool, i, i + 10, 1000)
+  })
+  writeFileSync(join(directory, '0000000000000050.segment'), 'x')
+  for (let start = 0; start < 2; start++) {
+    const { spool, problems } = await openSpool(directory)
+    t.equal(problems.failedEvents, 0)
+    t.equal(problems.damagedSegments, start === 0 ? 1 : 0)
+    t.strictSame(await readAll(spool), range(0, 400))
+    await spool.close()
+  }
+})
+
+void t.test('numbers of what was put aside are not used again', async (t) => {
+  const directory = newDirectory(t)
+  await abandon(directory, (spool) => {
+    for (let i = 0; i < 400; i += 10) append(spool, i, i + 10, 1000)
+  })
+  for (const file of segments(directory)) truncateSync(file, 0)
+  rmSync(join(directory, 'acknowledged'), { force: true })
+  for (let start = 0; start < 3; start++) {
+    const { spool, problems } = await openSpool(directory)
+    t.equal(problems.failedEvents > 0, start === 0)
+    for (let i = 0; i < 100; i += 10) append(spool, start * 100 + i, start * 100 + i + 10, 1000)
+    t.strictSame(await readAll(spool), range(0, (start + 1) * 100))
+    await spool.close()
+  }
+})
+
+void t.test('whatever is in the place of the acknowledgement', async (t) => {
+  for (const name of ['acknowledged', 'acknowledged.tmp']) {
+    await t.test(name, async (t) => {
+      const directory = newDirectory(t)
+      await abandon(directory, (spool) => void append(spool, 0, 10))
+      rmSync(join(directory, name), { force: true })
+      mkdirSync(join(directory, name))
+      const { spool } = await openSpool(directory)
+      t.strictSame(await readAll(spool), range(0, 10))
+      spool.acknowledge(10)
+      await spool.close()
+      const again = await openSpool(directory)
+      t.strictSame(again.problems.messages, [])
+      t.equal(again.spool.pending, 0)
+      await again.spool.close()
+    })
+  }
+})
+
+void t.test('what somebody does in the directory while the process runs', async (t) => {
+  await t.test('the segment that is written to is deleted', async (t) => {
+    const directory = newDirectory(t)
+    const { spool, problems } = await openSpool(directory)
+    append(spool, 0, 10)
+    rmSync(segments(directory)[0]!)
+    append(spool, 10, 20)
+    t.strictSame(await readAll(spool), range(10, 20))
+    t.equal(problems.failedEvents, 10)
+    await spool.close()
+    const again = await openSpool(directory)
+    t.strictSame(await readAll(again.spool), range(10, 20))
+    await again.spool.close()
+  })
+
+  await t.test('the directory is deleted', async (t) => {
+    const directory = newDirectory(t)
+    const { spool, problems } = await openSpool(directory)
+    append(spool, 0, 10)
+    rmSync(directory, { recursive: true })
+    append(spool, 10, 20)
+    t.strictSame(await readAll(spool), range(10, 20))
+    t.equal(problems.failedEvents, 10)
+    await spool.close()
+  })
+
+  await t.test('a file has the name of the next segment', async (t) => {
+    const directory = newDirectory(t)
+    const { spool, problems } = await openSpool(directory)
+    writeFileSync(join(directory, '0000000000000000.segment'), '')
+    append(spool, 0, 10)
+    t.match(problems.messages, [/^damaged: .*0000000000000000\.segment: not written by this process/])
+    t.strictSame(await readAll(spool), range(0, 10))
+    await spool.close()
+  })
+})
+
+void t.test('of what is broken, not everything is kept for ever', async (t) => {
+  const directory = newDirectory(t)
+  for (let i = 0; i < 40; i++) {
+    await abandon(directory, (spool) => void append(spool, i, i + 1))
+    overwrite(segments(directory)[0]!, 3)
+  }
+  const kept = readdirSync(directory).filter((name) => name.includes('.broken'))
+  t.ok(kept.length >= 10 && kept.length <= 20, String(kept.length))
 })
 
 void t.test('a directory is for one process', async (t) => {

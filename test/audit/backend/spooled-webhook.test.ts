@@ -1,6 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
@@ -53,6 +53,7 @@ async function start({ directory, kubeconfig }: Setup, options: Partial<SpooledW
       maxBatchWait: 0,
       bufferSize: 1000,
       bufferBytes: 32 << 20,
+      blocks: false,
       ...options,
     },
     webhookDeps(kubeconfig, report, { timeout: 5000 }),
@@ -62,6 +63,13 @@ async function start({ directory, kubeconfig }: Setup, options: Partial<SpooledW
 
 function auditIDs(from: number, to: number): string[] {
   return auditEvents(from, to).map((event) => event.auditID)
+}
+
+/** What is on disk at this moment. */
+function spooled(directory: string): string[] {
+  const files = segments(directory).sort()
+  const text = files.map((name) => readFileSync(join(directory, name), 'latin1')).join('')
+  return [...text.matchAll(/"auditID":"(\d+)"/g)].map(([, auditID]) => auditID ?? '')
 }
 
 function segments(directory: string): string[] {
@@ -261,6 +269,7 @@ void t.test('events in another version than before', async (t) => {
       maxBatchWait: 3_600_000,
       bufferSize: 10,
       bufferBytes: 1 << 20,
+      blocks: false,
       throttle: { take: () => (hasMore ? 0 : 1) },
     },
     { ...deps, encode: newLineEncoder('audit.k8s.io/v1beta1') },
@@ -320,6 +329,59 @@ void t.test('a disk that is full for a while, and a receiver that comes back', a
   t.strictSame(setup.receiver.auditIDs, auditIDs(0, 2000))
   await backend.shutdown(never)
   t.equal(report.droppedEvents + report.failedEvents, 0)
+})
+
+void t.test('in a blocking mode a request waits for the spool, not for the receiver', async (t) => {
+  const setup = await setUp(t, () => {})
+  const { backend, report } = await start(setup, { blocks: true })
+  const requests = [auditEvents(0, 1), auditEvents(1, 3), [], auditEvents(3, 4)]
+  const stored = await Promise.all(requests.map(async (events) => backend.processEvents(events)))
+  t.strictSame(stored, [true, true, true, true])
+  t.strictSame(spooled(setup.directory), auditIDs(0, 4))
+  t.equal(report.spoolProblem, undefined)
+  await backend.shutdown(AbortSignal.abort())
+})
+
+void t.test('in a blocking mode, what the spool does not take', async (t) => {
+  await t.test('because it is full', async (t) => {
+    const setup = await setUp(t, status(503))
+    const spool = { directory: setup.directory, maxSize: 64 << 10 }
+    const { backend, report } = await start(setup, { spool, initialBackoff: 3_600_000, blocks: true })
+    const stored = await Promise.all(
+      auditEvents(0, 1000).map(async (event) => backend.processEvents([event])),
+    )
+    const yes = stored.filter(Boolean).length
+    t.ok(yes > 10)
+    t.strictSame(spooled(setup.directory), auditIDs(0, yes))
+    t.equal(report.droppedEvents, 1000 - yes)
+    t.match(report.spoolProblem, /the spool is full/)
+    await backend.shutdown(AbortSignal.abort())
+  })
+
+  await t.test('because the disk is', async (t) => {
+    const disk = mountSmallDisk(t, 128)
+    if (disk === undefined) return
+    const setup = { ...(await setUp(t, status(503))), directory: join(disk, 'spool') }
+    const { backend, report } = await start(setup, { initialBackoff: 3_600_000, blocks: true })
+    let stored = 0
+    while (await backend.processEvents(auditEvents(stored, stored + 1))) stored++
+    t.match(report.spoolProblem, /ENOSPC/)
+    t.equal(await backend.processEvents(auditEvents(stored, stored + 1)), false)
+    t.strictSame(spooled(setup.directory), auditIDs(0, stored))
+    await backend.shutdown(AbortSignal.abort())
+    t.equal(report.droppedEvents, 2, 'they waited in memory')
+  })
+})
+
+void t.test('a busy process does not keep events from the spool until it has time', async (t) => {
+  const setup = await setUp(t, () => {})
+  const { backend } = await start(setup)
+  void backend.processEvents(auditEvents(0, 1))
+  const until = performance.now() + 10
+  while (performance.now() < until);
+  void backend.processEvents(auditEvents(1, 2))
+  t.strictSame(spooled(setup.directory), auditIDs(0, 2), 'in the same tick')
+  await backend.shutdown(AbortSignal.abort())
 })
 
 void t.test('a directory that another process has', async (t) => {

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { Pool } from 'undici'
 import t, { type Test } from 'tap'
 import { ClusterSinks } from '../../../src/audit/sink/cluster-sinks.js'
+import { SinkLog } from '../../../src/audit/sink/sink-log.js'
 import { SinkSet } from '../../../src/audit/sink/sink-set.js'
 import { systemTimers, type Timers } from '../../../src/timers.js'
 import { ManualTimers } from '../../support/audit.js'
@@ -34,7 +35,8 @@ async function start(
   const dispatcher = new Pool(origin)
   const { log, lines } = memoryLog()
   const known: { names: string[] } = { names: [] }
-  const set = new SinkSet(log)
+  const sinkLog = new SinkLog(log)
+  const set = new SinkSet(sinkLog)
   set.subscribe((sinks) => {
     known.names = [...sinks.values()].map(({ name }) => name).sort()
     changes.changed()
@@ -49,14 +51,14 @@ async function start(
     authorization: () => Promise.resolve(undefined),
     invalidate: () => undefined,
   }
-  const sinks = new ClusterSinks(client, set, log, timers)
+  const sinks = new ClusterSinks(client, set, { log, sinkLog }, timers)
   t.teardown(async () => {
     await sinks.close()
     await dispatcher.destroy()
     server.close()
   })
   sinks.start()
-  return { known, lines }
+  return { known, lines, set }
 }
 
 await t.test('sinks follow the list and the watch of the cluster', async (t) => {
@@ -164,4 +166,56 @@ await t.test('a cluster without the resource is asked ever more seldom', async (
   await changes.until(() => timers.waits.length === waits.length + 2)
   t.strictSame(timers.waits.slice(waits.length), [1000, 5000], 'a resource that was there may come back soon')
   t.strictSame(known.names, [])
+})
+
+await t.test('of thousands of sinks some are served, and the rest is refused and counted', async (t) => {
+  const changes = new Watch()
+  const timers = new RecordedTimers(changes)
+  const names = Array.from({ length: 5000 }, (_, i) => `sink-${String(i).padStart(4, '0')}`)
+  // One that is served stays, wherever it is in the list.
+  let items = [...names.slice(1000), 'zz'].map((name) => object(name, '9'))
+  let isFirst = true
+  let watch: ServerResponse | undefined
+  const answer = (url: URL, res: ServerResponse) => {
+    if (url.searchParams.has('watch')) {
+      res.writeHead(200).flushHeaders()
+      watch = res
+      return
+    }
+    const now = isFirst ? [object('zz', '8')] : items
+    isFirst = false
+    res.end(JSON.stringify({ metadata: { resourceVersion: '10' }, items: now }))
+  }
+  const watching = async (): Promise<ServerResponse> => {
+    await changes.until(() => watch !== undefined)
+    const now = watch as ServerResponse
+    watch = undefined
+    return now
+  }
+  const send = (res: ServerResponse, type: string, name: string, version: string) =>
+    res.write(`${JSON.stringify({ type, object: object(name, version) })}\n`)
+
+  const { known, lines, set } = await start(t, changes, answer, timers)
+  let open = await watching()
+  t.strictSame(known.names, ['zz'])
+  open.end(`${JSON.stringify({ type: 'ERROR', object: { code: 410 } })}\n`)
+  await changes.until(() => timers.waits.at(-1) === 1000)
+  timers.advance(1000)
+  open = await watching()
+  t.strictSame(known.names, [...names.slice(1000, 1099), 'zz'])
+  t.equal(set.refused, 4001 - 100)
+
+  // They come as fast as the apiserver tells them.
+  for (const name of names.slice(0, 1000)) send(open, 'ADDED', name, '20')
+  items = items.filter(({ metadata }) => (metadata as { name?: string }).name !== 'sink-1000')
+  send(open, 'DELETED', 'sink-1000', '21')
+  await changes.until(() => timers.waits.at(-1) === 10_000)
+  t.equal(set.refused, 4901)
+  t.equal(set.size, 99)
+  timers.advance(10_000)
+  await watching()
+  t.strictSame(known.names, [...names.slice(1001, 1100), 'zz'], 'there was room for one more')
+  const refusals = lines.filter(({ msg }) => msg === 'audit sinks were refused')
+  t.match(refusals, [{ count: 3901, reason: 'there are 100 already, and no more are served' }])
+  t.ok(lines.length < 400)
 })

@@ -8,7 +8,8 @@ import type { Appended, LogOutput } from './log-output.js'
 
 const NEWLINE = 0x0a
 const MODE = 0o600
-const DIRECTORY_MODE = 0o750
+/** Of a directory that is made for the log. */
+export const DIRECTORY_MODE = 0o750
 /** How many attempts in a row may store nothing before the events are given up. */
 const MAX_ATTEMPTS = 3
 /** After a rotation that failed (the directory is not writable, say) the file grows on for this long. */
@@ -40,7 +41,7 @@ export class LogFile implements LogOutput {
   readonly #path: string
   readonly #maxSize: number
   readonly #backups: Backups
-  readonly #trouble: (reason: string) => void
+  readonly #trouble: (kind: string, reason: string) => void
   #file: OpenFile | undefined
   /** A new file gets the permissions of the one before, which an operator may have changed. */
   #mode = MODE
@@ -48,9 +49,14 @@ export class LogFile implements LogOutput {
 
   /**
    * @param maxSize bytes; Infinity: it is never rotated
-   * @param trouble told when the file cannot be rotated
+   * @param trouble told when the file cannot be rotated, and when somebody has deleted it
    */
-  constructor(path: string, maxSize: number, backups: Backups, trouble: (reason: string) => void) {
+  constructor(
+    path: string,
+    maxSize: number,
+    backups: Backups,
+    trouble: (kind: string, reason: string) => void,
+  ) {
     this.#path = path
     this.#maxSize = maxSize
     this.#backups = backups
@@ -93,7 +99,10 @@ export class LogFile implements LogOutput {
 
   /** The open file, with room for the first line. */
   async #current(lines: Buffer): Promise<OpenFile> {
-    if (this.#file !== undefined && !(await this.#isInPlace(this.#file))) await this.#close()
+    if (this.#file !== undefined && !(await this.#isInPlace(this.#file))) {
+      await this.#tellIfDeleted(this.#file)
+      await this.#close()
+    }
     const file = (this.#file ??= await this.#open())
     const full = file.size > 0 && file.size + lines.indexOf(NEWLINE) + 1 > this.#maxSize
     if (!full || !this.#mayRotate()) return file
@@ -126,7 +135,10 @@ export class LogFile implements LogOutput {
   /** How much of what was just written is in the file; the rest of a cut line is removed from it. */
   async #stored(file: OpenFile, lines: Buffer, failed: boolean): Promise<number> {
     const { size, nlink } = await file.handle.stat()
-    if (nlink === 0) return 0
+    if (nlink === 0) {
+      await this.#tellIfDeleted(file)
+      return 0
+    }
     const grown = size - file.size
     if (grown === lines.length) {
       file.size = size
@@ -182,6 +194,14 @@ export class LogFile implements LogOutput {
     }
   }
 
+  /** Where the file was deleted, what was stored in it is gone. Who moves it, as logrotate does, has it still. */
+  async #tellIfDeleted(file: OpenFile): Promise<void> {
+    const stat = await file.handle.stat().catch(() => undefined)
+    if (stat?.nlink !== 0) return
+    const lost = `${this.#path}, with ${file.size} bytes of events`
+    this.#trouble('the log was deleted', `${lost}: it goes on in a new file`)
+  }
+
   #mayRotate(): boolean {
     return performance.now() >= this.#rotateAfter
   }
@@ -198,7 +218,7 @@ export class LogFile implements LogOutput {
       this.#backups.tidy()
     } catch (err) {
       this.#rotateAfter = performance.now() + ROTATION_RETRY_MS
-      this.#trouble(errorMessage(err))
+      this.#trouble('cannot rotate', errorMessage(err))
     }
   }
 

@@ -9,6 +9,7 @@ import type { Problems } from '../problems.js'
 import { Backups, type BackupOptions } from './backups.js'
 import { FifoOutput } from './fifo-output.js'
 import { LogFile } from './log-file.js'
+import { lockLog } from './log-lock.js'
 import type { AuditLogOptions } from './options.js'
 import { DescriptorOutput, standardOutput, StreamOutput, type LogOutput } from './log-output.js'
 
@@ -85,7 +86,7 @@ async function openAsIs(path: string): Promise<LogOutput> {
   return closing(new DescriptorOutput(fd), () => closeDescriptor(fd))
 }
 
-function closing(output: LogOutput, close: () => Awaitable<void>): LogOutput {
+function closing(output: LogOutput, close: () => Awaitable<void> | undefined): LogOutput {
   return {
     append: (lines) => output.append(lines),
     async close() {
@@ -103,16 +104,24 @@ async function openLogFile(options: LogFileOptions, problems: Problems): Promise
     rotates ? { maxAge: maxage, maxBackup: maxbackup, compress } : ALONE,
     (reason) => problems.trouble('cannot compress or remove rotated files', reason),
   )
-  const file = new LogFile(path, rotates ? maxsize * MEGABYTE : Infinity, backups, (reason) =>
-    problems.trouble('cannot rotate', reason),
+  const file = new LogFile(path, rotates ? maxsize * MEGABYTE : Infinity, backups, (kind, reason) =>
+    problems.trouble(kind, reason),
   )
+  const lock = await lockLog(path, problems)
   try {
     await file.open()
   } catch (err) {
-    if (!(err instanceof Error && 'code' in err && FULL.has(String(err.code)))) throw cannotWrite(err)
+    if (!isFull(err)) {
+      await lock?.release()
+      throw cannotWrite(err)
+    }
     problems.trouble('cannot open the log', errorMessage(err))
   }
-  return file
+  return closing(file, () => lock?.release())
+}
+
+function isFull(err: unknown): boolean {
+  return err instanceof Error && 'code' in err && FULL.has(String(err.code))
 }
 
 function cannotWrite(err: unknown): ConfigError {

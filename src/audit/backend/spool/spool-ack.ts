@@ -1,31 +1,39 @@
-import { readFileSync, rmSync } from 'node:fs'
+import { lstatSync, readFileSync, rmSync } from 'node:fs'
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
+import { errorMessage } from '../../../errors.js'
+import { setAside } from './set-aside.js'
 
 const FILE = 'acknowledged'
 const TEMPORARY = 'acknowledged.tmp'
 
-/** Undefined: there is none. Null: there is one, and it is not what was written. */
-export type Acknowledged = number | undefined | null
+/** Undefined: there is none. */
+export type Acknowledged =
+  | { readonly sequence: number }
+  /** There was one, and it is not what was written: it has another name now. */
+  | { readonly broken: string }
+  | undefined
 
 /**
  * How far the receiver has the events: one line with the sequence number of the first one that it has not, and a
  * CRC-32 of it.
  *
- * @throws NodeJS.ErrnoException when the file is there and cannot be read
+ * @throws NodeJS.ErrnoException where what is in its place can neither be read nor renamed
  */
 export function readAcknowledged(directory: string): Acknowledged {
-  let text: string
+  const temporary = lstatSync(join(directory, TEMPORARY), { throwIfNoEntry: false })
+  if (temporary?.isFile() === false) setAside(directory, TEMPORARY)
+  let problem: string
   try {
-    text = readFileSync(join(directory, FILE), 'latin1')
+    const sequence = decode(readFileSync(join(directory, FILE), 'latin1'))
+    if (sequence !== undefined) return { sequence }
+    problem = 'is not as it was written'
   } catch (err) {
     if ((err as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw err
+    problem = `cannot be read (${errorMessage(err)})`
   }
-  const digits = /^(\d{1,16}) [0-9a-f]{8}\n$/.exec(text)?.[1]
-  if (digits === undefined || encode(Number(digits)) !== text) return null
-  return Number(digits)
+  return { broken: `${join(directory, FILE)} ${problem}, and is now called ${setAside(directory, FILE)}` }
 }
 
 /**
@@ -39,11 +47,16 @@ export async function writeAcknowledged(directory: string, sequence: number): Pr
     await writeFile(temporary, encode(sequence), { mode: 0o600 })
     await rename(temporary, join(directory, FILE))
   } catch (err) {
-    rmSync(temporary, { force: true })
+    rmSync(temporary, { force: true, recursive: true })
     throw err
   }
 }
 
 function encode(sequence: number): string {
   return `${sequence} ${crc32(String(sequence)).toString(16).padStart(8, '0')}\n`
+}
+
+function decode(text: string): number | undefined {
+  const digits = /^(\d{1,16}) [0-9a-f]{8}\n$/.exec(text)?.[1]
+  return digits === undefined || encode(Number(digits)) !== text ? undefined : Number(digits)
 }

@@ -1,4 +1,5 @@
 import { errorMessage } from '../../../errors.js'
+import type { DeliveryHealth } from '../delivery-health.js'
 import type { Spool } from './spool.js'
 import type { Problems } from '../problems.js'
 
@@ -9,10 +10,27 @@ export interface SpoolInboxOptions {
   readonly bufferBytes: number
 }
 
+export interface SpoolInboxDeps {
+  readonly spool: Spool
+  readonly problems: Problems
+  /** Whether the spool takes events. */
+  readonly health: Pick<DeliveryHealth, 'succeeded' | 'failed'>
+  /** Called when there are records in the spool, or held, that were not there before. */
+  readonly onTaken: () => void
+}
+
 /** A group is written at the end of the tick, or when it has so many bytes. */
 const MAX_GROUP_BYTES = 4 * 1024 * 1024
+/** Milliseconds after which a group is written within the tick: a busy process has long ones. */
+const MAX_GROUP_AGE = 5
 /** Milliseconds until a disk that took nothing is tried again. */
 const RETRY_MS = 1000
+
+/** Who waits for the records of a group, from the first on, up to one. */
+interface Waiting {
+  readonly end: number
+  readonly resolve: (stored: boolean) => void
+}
 
 /**
  * The way into a spool. Records of one tick are written together; the write is synchronous, so that what has been taken
@@ -20,23 +38,20 @@ const RETRY_MS = 1000
  * records are held in memory, in order and up to a limit.
  */
 export class SpoolInbox {
-  readonly #spool: Spool
   readonly #options: SpoolInboxOptions
-  readonly #problems: Problems
-  readonly #onTaken: () => void
+  readonly #deps: SpoolInboxDeps
   #group: Buffer[] = []
+  #waiting: Waiting[] = []
   #groupBytes = 0
+  #groupSince = 0
   #groupTimer: NodeJS.Immediate | undefined
   #held: Buffer[] = []
   #heldBytes = 0
   #retryTimer: NodeJS.Timeout | undefined
 
-  /** @param onTaken called when there are records in the spool, or held, that were not there before */
-  constructor(spool: Spool, options: SpoolInboxOptions, problems: Problems, onTaken: () => void) {
-    this.#spool = spool
+  constructor(options: SpoolInboxOptions, deps: SpoolInboxDeps) {
     this.#options = options
-    this.#problems = problems
-    this.#onTaken = onTaken
+    this.#deps = deps
   }
 
   /** How many records are held in memory because the disk takes none. */
@@ -44,12 +59,24 @@ export class SpoolInbox {
     return this.#held.length
   }
 
-  /** @param record made by encodeRecord */
-  add(record: Buffer): void {
-    this.#group.push(record)
-    this.#groupBytes += record.length
-    if (this.#groupBytes >= MAX_GROUP_BYTES) this.flush()
+  /** @param records made by encodeRecord */
+  add(records: readonly Buffer[]): void {
+    const now = performance.now()
+    if (this.#group.length === 0) this.#groupSince = now
+    for (const record of records) {
+      this.#group.push(record)
+      this.#groupBytes += record.length
+    }
+    if (this.#groupBytes >= MAX_GROUP_BYTES || now - this.#groupSince >= MAX_GROUP_AGE) this.flush()
     else this.#groupTimer ??= setImmediate(() => this.flush())
+  }
+
+  /** As add, and resolves when all of them are in the spool, or not all of them will be: those held are not yet. */
+  store(records: readonly Buffer[]): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.#waiting.push({ end: this.#group.length + records.length, resolve })
+      this.add(records)
+    })
   }
 
   /** Writes what was added. */
@@ -58,15 +85,20 @@ export class SpoolInbox {
     this.#groupTimer = undefined
     const group = this.#group
     if (group.length === 0) return
+    const waiting = this.#waiting
     this.#group = []
+    this.#waiting = []
     this.#groupBytes = 0
     const stored = this.#held.length === 0 ? this.#store(group) : undefined
     if (stored === undefined) {
       this.#hold(group)
     } else if (stored < group.length) {
-      this.#problems.dropped(group.length - stored, `the spool is full: ${this.#spool.size} bytes`)
+      const reason = `the spool is full: ${this.#deps.spool.size} bytes`
+      this.#deps.health.failed(reason)
+      this.#deps.problems.dropped(group.length - stored, reason)
     }
-    this.#onTaken()
+    for (const { end, resolve } of waiting) resolve(end <= (stored ?? 0))
+    this.#deps.onTaken()
   }
 
   /** Takes the first of the records that are held: for when everything before them has been read from the spool. */
@@ -97,7 +129,7 @@ export class SpoolInbox {
     const stored = this.#store(this.#held) ?? 0
     this.takeHeld(stored, Infinity)
     if (this.#held.length > 0) this.#retryLater()
-    if (stored > 0) this.#onTaken()
+    if (stored > 0) this.#deps.onTaken()
   }
 
   /** What cannot be stored now is lost. */
@@ -106,17 +138,25 @@ export class SpoolInbox {
     this.storeHeld()
     clearTimeout(this.#retryTimer)
     if (this.#held.length === 0) return
-    this.#problems.dropped(this.#held.length, 'neither delivered nor stored before the end of the process')
+    this.#deps.problems.dropped(
+      this.#held.length,
+      'neither delivered nor stored before the end of the process',
+    )
     this.#held = []
     this.#heldBytes = 0
   }
 
   /** How many were stored, the first ones; undefined when the disk takes nothing. */
   #store(records: readonly Buffer[]): number | undefined {
+    const { spool, problems, health } = this.#deps
     try {
-      return this.#spool.append(records)
+      const stored = spool.append(records)
+      if (stored > 0) health.succeeded()
+      return stored
     } catch (err) {
-      this.#problems.trouble('spool cannot be written, events are kept in memory', errorMessage(err))
+      const reason = errorMessage(err)
+      health.failed(reason)
+      problems.trouble('spool cannot be written, events are kept in memory', reason)
       return undefined
     }
   }
@@ -132,7 +172,7 @@ export class SpoolInbox {
     }
     if (count < records.length) {
       const reason = 'the spool cannot be written and the buffer in memory is full'
-      this.#problems.dropped(records.length - count, `${reason}: ${this.#held.length} events`)
+      this.#deps.problems.dropped(records.length - count, `${reason}: ${this.#held.length} events`)
     }
     this.#retryLater()
   }

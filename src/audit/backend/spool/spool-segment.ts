@@ -1,5 +1,5 @@
 import type { Awaitable } from '../../../awaitable.js'
-import { closeSync, ftruncateSync, openSync, rmSync, statSync, writevSync } from 'node:fs'
+import { closeSync, fstatSync, ftruncateSync, openSync, rmSync, statSync, writevSync } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
@@ -18,6 +18,10 @@ const HEADER_BYTES = 8
 const SUFFIX = '.segment'
 /** How much is read at a time: a few hundred events of metadata. */
 const READ_BYTES = 512 * 1024
+/** No spool ever comes near it, and sums with it are exact. */
+const MAX_BASE = 2 ** 52
+/** Bytes that no segment has: 16 MiB, and one write more. */
+const LARGEST = 64 << 20
 /** writev takes no more buffers than IOV_MAX at once. */
 const MAX_BUFFERS = 1024
 
@@ -32,7 +36,18 @@ export function segmentPath(directory: string, base: number): string {
 export function segmentBase(fileName: string): number | undefined {
   if (!fileName.endsWith(SUFFIX)) return undefined
   const digits = fileName.slice(0, -SUFFIX.length)
-  return /^\d{16}$/.test(digits) ? Number(digits) : undefined
+  const base = /^\d{16}$/.test(digits) ? Number(digits) : Infinity
+  return base <= MAX_BASE ? base : undefined
+}
+
+/** Whether a segment can begin with these bytes: the whole of MAGIC, or as much of it as there is. */
+export function isSegmentStart(bytes: Buffer): boolean {
+  return bytes.equals(MAGIC.subarray(0, bytes.length))
+}
+
+/** How many records a segment of that size can have; of any size, where that is 0. */
+export function mostRecords(size: number): number {
+  return Math.floor((size === 0 ? LARGEST : size) / (HEADER_BYTES + 1))
 }
 
 /** A line as a record, ready to be written. */
@@ -85,6 +100,11 @@ export class SegmentWriter {
   /** Bytes of the file. */
   get size(): number {
     return this.#size
+  }
+
+  /** False when somebody has deleted the file: what is written to it now nobody finds. */
+  get isThere(): boolean {
+    return fstatSync(this.fd).nlink > 0
   }
 
   /**

@@ -1,12 +1,13 @@
-import { mkdirSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { mkdirSync, rmSync } from 'node:fs'
+import { basename } from 'node:path'
 import { ConfigError, errorMessage } from '../../../errors.js'
+import { SocketLock } from '../socket-lock.js'
+import { setAside } from './set-aside.js'
 import { writeAcknowledged } from './spool-ack.js'
-import { DirectoryLock } from './spool-lock.js'
 import { recoverSpool, type Segment, type SpoolState } from './spool-recovery.js'
 import { SegmentReader, SegmentWriter, segmentPath } from './spool-segment.js'
 import { SpoolSync } from './spool-sync.js'
-import type { Problems } from '../problems.js'
+import type { SpoolProblems } from './spool-problems.js'
 
 export interface SpoolOptions {
   /** --audit-webhook-spool-directory; made, for its owner only, where it is missing. */
@@ -23,6 +24,8 @@ export interface SpoolBatch {
 }
 
 const MAX_SEGMENT_SIZE = 16 * 1024 * 1024
+/** A segment that cannot be read for one of these reasons will not be readable later. */
+const LOST = new Set(['ENOENT', 'EIO', 'EACCES', 'EPERM', 'EISDIR', 'ENOTDIR', 'ELOOP'])
 
 /**
  * A queue of lines on disk, which outlives the process: append-only segment files, each deleted when all of it is
@@ -36,8 +39,8 @@ export class Spool {
   readonly #directory: string
   readonly #maxSize: number
   readonly #segmentSize: number
-  readonly #problems: Problems
-  readonly #lock: DirectoryLock
+  readonly #problems: SpoolProblems
+  readonly #lock: SocketLock
   readonly #segments: Segment[]
   #size = 0
   /** Sequence numbers: #acknowledged <= #read <= #next. */
@@ -55,7 +58,7 @@ export class Spool {
   #acknowledgedOnDisk: number
   #acknowledging: Promise<void> | undefined
 
-  private constructor(options: SpoolOptions, problems: Problems, lock: DirectoryLock, state: SpoolState) {
+  private constructor(options: SpoolOptions, problems: SpoolProblems, lock: SocketLock, state: SpoolState) {
     this.#directory = options.directory
     this.#maxSize = options.maxSize
     this.#segmentSize = Math.min(MAX_SEGMENT_SIZE, Math.ceil(options.maxSize / 8))
@@ -67,8 +70,8 @@ export class Spool {
     this.#acknowledged = this.#read = this.#acknowledgedOnDisk = state.acknowledged
     for (const { size } of state.segments) this.#size += size
     const last = state.segments.at(-1)
-    if (last !== undefined && last.size < this.#segmentSize) {
-      this.#writer = new SegmentWriter(options.directory, last.base, last.size)
+    if (last !== undefined && last.state === undefined && last.size < this.#segmentSize) {
+      this.#writer = reopen(options.directory, last)
     }
   }
 
@@ -77,7 +80,7 @@ export class Spool {
    *
    * @throws ConfigError when the directory cannot be used
    */
-  static async open(options: SpoolOptions, problems: Problems): Promise<Spool> {
+  static async open(options: SpoolOptions, problems: SpoolProblems): Promise<Spool> {
     const { directory } = options
     const flag = '--audit-webhook-spool-directory'
     try {
@@ -85,7 +88,7 @@ export class Spool {
     } catch (err) {
       throw new ConfigError(`${flag}: ${errorMessage(err)}`)
     }
-    const lock = await DirectoryLock.acquire(directory, flag)
+    const lock = await lockDirectory(directory, flag)
     try {
       return new Spool(options, problems, lock, await recoverSpool(directory, problems))
     } catch (err) {
@@ -183,14 +186,39 @@ export class Spool {
   }
 
   #currentWriter(): SegmentWriter {
-    if (this.#writer !== undefined && this.#writer.size >= this.#segmentSize) this.#retireWriter()
+    const writer = this.#writer
+    if (writer !== undefined && (writer.size >= this.#segmentSize || !writer.isThere)) this.#retireWriter()
     if (this.#writer === undefined) {
-      this.#writer = new SegmentWriter(this.#directory, this.#next)
+      // One without a record has no events, and the name of its successor.
+      const last = this.#segments.at(-1)
+      if (last?.base === this.#next) {
+        void this.#closeReader()
+        this.#forget(last)
+        this.#segments.pop()
+      }
+      this.#writer = this.#newWriter()
       this.#size += this.#writer.size
       this.#segments.push({ base: this.#next, size: this.#writer.size })
       this.#sync.made()
     }
     return this.#writer
+  }
+
+  /** What somebody has put in its place, or taken away, does not keep a segment from being made. */
+  #newWriter(): SegmentWriter {
+    try {
+      return new SegmentWriter(this.#directory, this.#next)
+    } catch (err) {
+      const { code } = err as NodeJS.ErrnoException
+      const path = segmentPath(this.#directory, this.#next)
+      if (code === 'EEXIST') {
+        const aside = setAside(this.#directory, basename(path))
+        this.#problems.damaged(1, 0, `${path}: not written by this process; it is now called ${aside}`)
+      } else if (code === 'ENOENT') {
+        mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
+      } else throw err
+      return new SegmentWriter(this.#directory, this.#next)
+    }
   }
 
   /** The next record goes into a new segment. */
@@ -205,26 +233,38 @@ export class Spool {
     const segment = this.#segments[i]
     const end = this.#segments[i + 1]?.base ?? this.#next
     if (segment === undefined) return this.#lose(end, `${this.#directory}: a segment is missing`)
+    if (segment.state === 'gone') {
+      this.#read = end
+      return undefined
+    }
     const path = segmentPath(this.#directory, segment.base)
     try {
       if (this.#reader?.base !== segment.base) await this.#openReader(segment.base)
       for (;;) {
         const reading = (this.#reader as SegmentReader).next(segment.size)
         const found = reading instanceof Promise ? await reading : reading
-        if (found.kind === 'end') return this.#lose(end, `${path}: ends too early`)
-        if (found.kind === 'corrupt') return this.#lose(end, `${path}: damaged at byte ${found.offset}`)
+        if (found.kind === 'end') {
+          const other = basename(segmentPath(this.#directory, this.#readerNext))
+          const missing = `the events from ${this.#readerNext} to ${end} are missing`
+          return this.#lose(end, `${missing}: ${path} was cut, or ${other} deleted`)
+        }
+        if (found.kind === 'corrupt') {
+          segment.state = 'damaged'
+          return this.#lose(end, `${path}: damaged at byte ${found.offset}`)
+        }
         if (this.#readerNext++ < this.#read) continue
         return found.payload
       }
     } catch (err) {
-      const code = (err as NodeJS.ErrnoException).code
-      if (code === 'ENOENT' || code === 'EIO') return this.#lose(end, errorMessage(err))
-      throw err
+      const { code } = err as NodeJS.ErrnoException
+      if (code === undefined || !LOST.has(code)) throw err
+      segment.state = code === 'ENOENT' ? 'gone' : 'damaged'
+      return this.#lose(end, `${path}: ${errorMessage(err)}`)
     }
   }
 
   #lose(end: number, reason: string): undefined {
-    this.#problems.failed(end - this.#read, `lost from the spool: ${reason}`)
+    this.#problems.damaged(1, end - this.#read, `lost from the spool: ${reason}`)
     if (end === this.#next) this.#retireWriter()
     this.#read = end
     return undefined
@@ -245,14 +285,23 @@ export class Spool {
   async #writeAcknowledged(): Promise<void> {
     while (this.#acknowledgedOnDisk !== this.#acknowledged) {
       const acknowledged = this.#acknowledged
-      try {
-        await writeAcknowledged(this.#directory, acknowledged)
-      } catch (err) {
-        // Without it these lines are sent again after a restart. A full disk comes here too: go on and free space.
-        this.#problems.trouble('spool acknowledgement not written', errorMessage(err))
-      }
-      this.#acknowledgedOnDisk = acknowledged
+      let problem = await this.#writeDown(acknowledged)
       await this.#removeAcknowledged(acknowledged)
+      // A full disk has room now.
+      if (problem !== undefined) problem = await this.#writeDown(acknowledged)
+      // Without it these lines are sent again after a restart.
+      if (problem !== undefined) this.#problems.trouble('spool acknowledgement not written', problem)
+      this.#acknowledgedOnDisk = acknowledged
+    }
+  }
+
+  /** @returns why that was not possible */
+  async #writeDown(acknowledged: number): Promise<string | undefined> {
+    try {
+      await writeAcknowledged(this.#directory, acknowledged)
+      return undefined
+    } catch (err) {
+      return errorMessage(err)
     }
   }
 
@@ -263,12 +312,41 @@ export class Spool {
       this.#segments.shift()
       try {
         if (this.#reader?.base === first.base) await this.#closeReader()
-        await rm(segmentPath(this.#directory, first.base), { force: true })
-        this.#size -= first.size
+        this.#forget(first)
       } catch (err) {
         // It still takes its space; the next start removes it.
         this.#problems.trouble('spool segment not removed', errorMessage(err))
       }
     }
   }
+  /** Removes the file of a segment whose turn is over; one that was damaged is kept for whoever wants to look into it. */
+  #forget({ base, size, state }: Segment): void {
+    const path = segmentPath(this.#directory, base)
+    if (state === 'damaged') setAside(this.#directory, basename(path))
+    else if (state === undefined) rmSync(path, { force: true })
+    this.#size -= size
+  }
+}
+
+/** The end of the last segment; undefined where it cannot be written to, and another one is to follow it. */
+function reopen(directory: string, { base, size }: Segment): SegmentWriter | undefined {
+  try {
+    return new SegmentWriter(directory, base, size)
+  } catch {
+    return undefined
+  }
+}
+
+/** @throws ConfigError when another process has the directory, or nobody can */
+async function lockDirectory(directory: string, flag: string): Promise<SocketLock> {
+  let lock: SocketLock | undefined
+  try {
+    lock = await SocketLock.acquire(directory, 'lock')
+  } catch (err) {
+    throw new ConfigError(`${flag}: cannot lock ${directory}: ${errorMessage(err)}`)
+  }
+  if (lock !== undefined) return lock
+  throw new ConfigError(
+    `${flag}: ${directory} is in use by another process; each needs a directory of its own`,
+  )
 }

@@ -1,6 +1,5 @@
 import { FlagValues, withPrefix } from '../../../cli/flag-values.js'
 import type { Flag, Settings } from '../../../cli/flag.js'
-import { ConfigError } from '../../../errors.js'
 import { deliveryFlags, readDelivery, type DeliveryOptions } from '../delivery-options.js'
 
 /** --audit-webhook-*: k8s.io/apiserver/pkg/server/options/audit.go AuditWebhookOptions. */
@@ -12,7 +11,7 @@ export interface AuditWebhookOptions {
   /** Milliseconds before the first retry. */
   readonly initialBackoff: number
   readonly delivery: DeliveryOptions
-  /** Where events wait on disk, in mode `batch`; undefined: in memory. Not one of kube-apiserver's. */
+  /** Where events wait on disk; undefined: in memory. Not one of kube-apiserver's. */
   readonly spool: { readonly directory: string; readonly maxBytes: number } | undefined
 }
 
@@ -40,7 +39,7 @@ const OWN_FLAGS = [
     type: 'string',
     default: '',
     group: GROUP,
-    help: 'Directory in which events wait for a webhook that does not answer, also over a restart. Without it they wait in memory.',
+    help: 'Directory in which events wait for a webhook that does not answer, also over a restart. Without it they wait in memory. In the blocking modes a request then waits until its event is there, not for the webhook.',
   },
   {
     name: 'audit-webhook-spool-max-size',
@@ -74,13 +73,8 @@ export function readAuditWebhookOptions(settings: Settings): AuditWebhookOptions
   const configFile = values.text('audit-webhook-config-file')
   if (configFile === undefined) return undefined
   values.atLeast('audit-webhook-initial-backoff', 0)
-  const delivery = readWebhookDelivery(settings)
   const directory = values.text('audit-webhook-spool-directory')
-  if (directory !== undefined && delivery.mode !== 'batch') {
-    throw new ConfigError(
-      `--audit-webhook-mode: found ${delivery.mode}, expected batch with --audit-webhook-spool-directory`,
-    )
-  }
+  const delivery = readDelivery(DELIVERY, settings, PREFIX, { batches: directory !== undefined })
   return {
     where: values.where('audit-webhook-config-file'),
     configFile,

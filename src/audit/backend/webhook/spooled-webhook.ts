@@ -1,6 +1,10 @@
+import type { Awaitable } from '../../../awaitable.js'
+import { errorMessage } from '../../../errors.js'
 import type { Event } from '../../event.js'
 import type { Backend } from '../backend.js'
+import type { DeliveryHealth } from '../delivery-health.js'
 import { SpoolInbox, type SpoolInboxOptions } from '../spool/spool-inbox.js'
+import { spoolProblems, type SpoolProblems } from '../spool/spool-problems.js'
 import { encodeRecord } from '../spool/spool-segment.js'
 import { SpoolSender, type SenderOptions } from '../spool/spool-sender.js'
 import { Spool, type SpoolOptions } from '../spool/spool.js'
@@ -9,14 +13,22 @@ import type { WebhookDeps, WebhookOptions } from './webhook-backend.js'
 
 export interface SpooledWebhookOptions extends WebhookOptions, SpoolInboxOptions, SenderOptions {
   readonly spool: SpoolOptions
+  /** Whether whoever hands it events waits until they are in the spool: the blocking modes. */
+  readonly blocks: boolean
+}
+
+export interface SpooledWebhookDeps<E> extends WebhookDeps<E> {
+  /** Of the spool alone; that of the receiver is the client's. */
+  readonly spoolHealth: Pick<DeliveryHealth, 'succeeded' | 'failed'>
 }
 
 /** Milliseconds between two attempts at most, during an outage of hours. */
 const MAX_BACKOFF = 60_000
 
 /**
- * The webhook in mode `batch` with --audit-webhook-spool-directory: an event is on disk before it is sent, and stays
- * there until the receiver has answered with a status of 2xx. It takes the place of buffered<webhook>. What does not fit
+ * The webhook with --audit-webhook-spool-directory: an event is on disk before it is sent, and stays there until the
+ * receiver has answered with a status of 2xx. In mode `batch` it takes the place of buffered<webhook>, and the spool has
+ * an event some milliseconds after the request; in the blocking modes the request waits for that, not for the receiver. What does not fit
  * below --audit-webhook-spool-max-size is refused, newest first, so that what is there stays whole and in order.
  *
  * Each event arrives at least once: after the end of the process, or an answer that got lost, a batch is sent again.
@@ -26,10 +38,12 @@ const MAX_BACKOFF = 60_000
  */
 export async function newSpooledWebhookBackend<E = Event>(
   options: SpooledWebhookOptions,
-  deps: WebhookDeps<E>,
+  deps: SpooledWebhookDeps<E>,
 ): Promise<Backend<E>> {
   try {
-    return new SpooledWebhookBackend(options, deps, await Spool.open(options.spool, deps.problems))
+    const problems = spoolProblems(WEBHOOK_PLUGIN, deps.problems, deps.metrics)
+    const spool = await Spool.open(options.spool, problems)
+    return new SpooledWebhookBackend(options, { ...deps, problems }, spool)
   } catch (err) {
     await deps.client.close()
     throw err
@@ -38,21 +52,28 @@ export async function newSpooledWebhookBackend<E = Event>(
 
 class SpooledWebhookBackend<E> implements Backend<E> {
   readonly name = `spooled<${WEBHOOK_PLUGIN}>`
-  readonly #deps: WebhookDeps<E>
+  readonly #deps: SpooledWebhookDeps<E>
+  readonly #blocks: boolean
   readonly #spool: Spool
   readonly #directory: string
   readonly #inbox: SpoolInbox
   readonly #sender: SpoolSender
   readonly #hideSpool: () => void
 
-  constructor(options: SpooledWebhookOptions, deps: WebhookDeps<E>, spool: Spool) {
-    const { client, problems, metrics } = deps
+  constructor(
+    options: SpooledWebhookOptions,
+    deps: SpooledWebhookDeps<E> & { readonly problems: SpoolProblems },
+    spool: Spool,
+  ) {
+    const { client, problems, metrics, spoolHealth: health } = deps
     this.#deps = deps
+    this.#blocks = options.blocks
     this.#spool = spool
     this.#directory = options.spool.directory
     const backoff = { initial: options.initialBackoff, attempts: Infinity, max: MAX_BACKOFF }
     const delivery = new WebhookDelivery(client, backoff, problems, metrics)
-    const inbox = new SpoolInbox(spool, options, problems, () => this.#sender.wake())
+    const onTaken = () => this.#sender.wake()
+    const inbox = new SpoolInbox(options, { spool, problems, health, onTaken })
     this.#inbox = inbox
     this.#sender = new SpoolSender(options, {
       spool,
@@ -65,10 +86,23 @@ class SpooledWebhookBackend<E> implements Backend<E> {
     this.#hideSpool = metrics.showSpool(WEBHOOK_PLUGIN, () => spool.size)
   }
 
-  /** Always true: from the end of the tick on, the events are the spool's. */
-  processEvents(events: readonly E[]): boolean {
-    for (const event of events) this.#inbox.add(encodeRecord(this.#deps.encode(event)))
-    return true
+  /** In mode `batch` always true: from the end of the tick on, the events are the spool's. */
+  processEvents(events: readonly E[]): Awaitable<boolean> {
+    const records: Buffer[] = []
+    for (const event of events) {
+      try {
+        records.push(encodeRecord(this.#deps.encode(event)))
+      } catch (err) {
+        this.#deps.problems.failed(1, `encoding: ${errorMessage(err)}`)
+      }
+    }
+    const complete = records.length === events.length
+    if (this.#blocks && records.length > 0) {
+      const stored = this.#inbox.store(records)
+      return complete ? stored : stored.then(() => false)
+    }
+    this.#inbox.add(records)
+    return complete || !this.#blocks
   }
 
   async shutdown(deadline: AbortSignal): Promise<void> {

@@ -60,8 +60,9 @@ async function open<E>(
       maxBatchWait: maxWait,
       throttle: throttleEnable ? new TokenBucket(throttleQPS, throttleBurst, performance.now()) : undefined,
       spool: { directory: spool.directory, maxSize: spool.maxBytes },
+      blocks: delivery.mode !== 'batch',
     },
-    webhookDeps,
+    { ...webhookDeps, spoolHealth: deps.partHealth('spool') },
   )
   return { backend, maxInFlight: undefined }
 }

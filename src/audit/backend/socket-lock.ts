@@ -3,22 +3,28 @@ import { closeSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ConfigError, errorMessage } from '../../../errors.js'
 
-const PREFIX = 'lock.'
-/** The name of a socket that does not listen yet. */
-const NEW_PREFIX = 'new-lock.'
 /** A Unix socket's path has 108 bytes on Linux and 104 elsewhere, its end and our names included. */
-const MAX_DIRECTORY_PATH = 70
+const MAX_DIRECTORY_PATH = 60
 const ATTEMPTS = 10
 const MAX_PAUSE_MS = 50
 /** Somebody who accepts a connection and says nothing for so long is busy, or stopped; but it is there. */
 const ANSWER_TIMEOUT_MS = 1000
 
+/** What stands before the random part of a socket's name that does not listen yet. */
+const NEW = '-new.'
+
+interface Place {
+  readonly directory: string
+  readonly name: string
+  readonly path: string
+  readonly directoryFd: number | undefined
+}
+
 type Owner = 'nobody' | 'starting' | 'holder'
 
 /**
- * Keeps a directory for one process: a Unix socket that listens in it. Unlike a file with a process id in it, it cannot
+ * Keeps something for one process: a Unix socket that listens in a directory. Unlike a file with a process id in it, it cannot
  * be mistaken after a crash (the kernel closes it, also on SIGKILL) nor across containers that share the directory but
  * neither process ids nor a network.
  *
@@ -26,16 +32,18 @@ type Owner = 'nobody' | 'starting' | 'holder'
  * connections is dead for good and may be removed by anybody; and of two processes that start together at least one sees
  * the other. Who sees another withdraws, and tries again if the other was only starting as well.
  */
-export class DirectoryLock {
+export class SocketLock {
   readonly #server: Server
   readonly #directory: string
+  readonly #name: string
   readonly #path: string
   readonly #directoryFd: number | undefined
   #isHeld = false
 
-  private constructor(server: Server, directory: string, path: string, directoryFd: number | undefined) {
+  private constructor(server: Server, { directory, name, path, directoryFd }: Place) {
     this.#server = server
     this.#directory = directory
+    this.#name = name
     this.#path = path
     this.#directoryFd = directoryFd
     server.on('connection', (socket) => {
@@ -46,44 +54,40 @@ export class DirectoryLock {
 
   /**
    * @param directory one that exists
-   * @param flag the flag that names it, for the message
-   * @throws ConfigError when another process has it
+   * @param name of what is kept, of 20 bytes at most: what the sockets' names begin with
+   * @returns undefined when another process has it
+   * @throws NodeJS.ErrnoException when nobody can have a socket there
    */
-  static async acquire(directory: string, flag: string): Promise<DirectoryLock> {
-    try {
-      for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-        const lock = await DirectoryLock.#listen(directory)
-        const other = await lock.#findOther()
-        if (other === 'nobody') return lock.#hold()
-        await lock.release()
-        if (other === 'holder') break
-        await sleep(Math.random() * MAX_PAUSE_MS * attempt)
-      }
-    } catch (err) {
-      throw new ConfigError(`${flag}: cannot lock ${directory}: ${errorMessage(err)}`)
+  static async acquire(directory: string, name: string): Promise<SocketLock | undefined> {
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      const lock = await SocketLock.#listen(directory, name)
+      const other = await lock.#findOther()
+      if (other === 'nobody') return lock.#hold()
+      await lock.release()
+      if (other === 'holder') return undefined
+      await sleep(Math.random() * MAX_PAUSE_MS * attempt)
     }
-    throw new ConfigError(
-      `${flag}: ${directory} is in use by another process; each needs a directory of its own`,
-    )
+    return undefined
   }
 
-  static async #listen(directory: string): Promise<DirectoryLock> {
-    const name = randomBytes(6).toString('hex')
+  static async #listen(directory: string, name: string): Promise<SocketLock> {
+    const own = randomBytes(6).toString('hex')
     // A path that is too long for a socket is reached through the open directory.
     const isLong = Buffer.byteLength(directory) > MAX_DIRECTORY_PATH
     const directoryFd = isLong ? openSync(directory, 'r') : undefined
     const near = directoryFd === undefined ? directory : `/proc/self/fd/${directoryFd}`
     const server = createServer()
-    const lock = new DirectoryLock(server, near, join(near, PREFIX + name), directoryFd)
+    const path = join(near, `${name}.${own}`)
+    const lock = new SocketLock(server, { directory: near, name, path, directoryFd })
     try {
-      const newPath = join(near, NEW_PREFIX + name)
+      const newPath = join(near, `${name}${NEW}${own}`)
       await new Promise<void>((resolve, reject) => {
         server.on('error', reject)
         // exclusive: in a cluster worker the socket would otherwise be the primary's.
         server.listen({ path: newPath, exclusive: true }, resolve)
       })
       server.unref()
-      renameSync(newPath, lock.#path)
+      renameSync(newPath, path)
       return lock
     } catch (err) {
       await lock.release()
@@ -101,7 +105,7 @@ export class DirectoryLock {
   #hold(): this {
     this.#isHeld = true
     for (const name of readdirSync(this.#directory)) {
-      if (name.startsWith(NEW_PREFIX)) rmSync(join(this.#directory, name), { force: true })
+      if (name.startsWith(this.#name + NEW)) rmSync(join(this.#directory, name), { force: true })
     }
     return this
   }
@@ -111,7 +115,7 @@ export class DirectoryLock {
     let found: Owner = 'nobody'
     for (const name of readdirSync(this.#directory)) {
       const path = join(this.#directory, name)
-      if (!name.startsWith(PREFIX) || path === this.#path) continue
+      if (!name.startsWith(`${this.#name}.`) || path === this.#path) continue
       const owner = await ask(path)
       if (owner === 'nobody') rmSync(path, { force: true })
       else if (found !== 'holder') found = owner

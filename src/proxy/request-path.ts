@@ -43,16 +43,17 @@ export class RequestPath implements Front {
   constructor(options: RequestPathOptions, dependencies: RequestPathDependencies) {
     const { configuration, intake, metrics, log, socket } = dependencies
     const { policy, sinks, tls } = configuration
-    const { upstream, reviews } = configuration.upstream
+    const { upstream } = configuration.upstream
+    const { authenticator, impersonation } = configuration.authentication
     const clock = new Clock()
     const handler = new RequestHandler({
-      authenticator: configuration.authentication.authenticator,
+      authenticator,
       identityHeaders: new IdentityHeaders(options.authentication.requestHeader.headers),
       policy: sinks?.over(policy) ?? policy,
       recorder: { intake, now: () => clock.now(), observeEvent: () => metrics.observeEvent() },
       captures: newCaptures(options.capture, dependencies),
       upstream,
-      reviews,
+      impersonation,
       inFlight: this.#inFlight,
       log,
       observeLevel: (level) => metrics.observeLevel(level),

@@ -12,7 +12,8 @@ import {
 } from '../authentication/authenticator.js'
 import type { Authenticated } from '../request/authenticated.js'
 import type { UserInfo } from '../request/user-info.js'
-import { ImpersonationAuthorizer } from '../authentication/impersonation/authorizer.js'
+import type { ImpersonationAuthorizer } from '../authentication/impersonation/authorizer.js'
+import { TooManyTokens } from '../authentication/review-turns.js'
 import { readImpersonation, withOriginalUser } from '../authentication/impersonation/headers.js'
 import { requestAttributes } from '../authentication/impersonation/request-attributes.js'
 import { errorMessage } from '../errors.js'
@@ -21,7 +22,6 @@ import type { IdentityHeaders } from '../request/identity-headers.js'
 import { forward, type ForwardRequest } from '../upstream/forward.js'
 import { upstreamHeaders } from '../upstream/request-headers.js'
 import type { Outcome } from '../upstream/response-pump.js'
-import type { ReviewClient } from '../cluster/reviews.js'
 import { tunnel } from '../upstream/tunnel.js'
 import type { Route, Upstream } from '../upstream/upstream.js'
 import { answer } from './answer.js'
@@ -41,8 +41,8 @@ export interface HandlerDependencies {
   readonly recorder: EventRecorder
   readonly captures: Captures
   readonly upstream: Upstream
-  /** For the SubjectAccessReviews of users who impersonate, where the proxy itself impersonates. */
-  readonly reviews: ReviewClient
+  /** For users who impersonate, where the proxy itself impersonates. */
+  readonly impersonation: Pick<ImpersonationAuthorizer, 'authorize' | 'expect'>
   readonly inFlight: InFlight
   readonly log: Logger
   /** Counts a request by the level that the policy gave it. */
@@ -57,13 +57,10 @@ export interface HandlerDependencies {
  * DefaultBuildHandlerChain.
  */
 export class RequestHandler {
-  readonly #impersonation: ImpersonationAuthorizer
-
   readonly #deps: HandlerDependencies
 
   constructor(deps: HandlerDependencies) {
     this.#deps = deps
-    this.#impersonation = new ImpersonationAuthorizer(deps.reviews)
   }
 
   /** Serves one request. Whatever goes wrong ends this request alone. */
@@ -151,6 +148,10 @@ export class RequestHandler {
       log.debug({ auditID, reason: err.message }, 'authentication failed')
       return status.UNAUTHORIZED
     }
+    if (err instanceof TooManyTokens) {
+      log.debug({ auditID, reason: err.message }, 'cannot authenticate')
+      return status.serviceUnavailable('the credential was not verified: too many others are being verified')
+    }
     if (!(err instanceof AuthenticationUnavailable)) throw err
     log.error({ auditID, reason: err.message }, 'cannot authenticate')
     return status.serviceUnavailable('the credential could not be verified: the apiserver did not answer')
@@ -168,17 +169,17 @@ export class RequestHandler {
 
   /** The request goes upstream, or is answered with the error that keeps it from going there. */
   async #proxy(exchange: Exchange, from: Authenticated): Promise<void> {
-    const { upstream } = this.#deps
+    const { upstream, impersonation: authorizer } = this.#deps
     let authenticated = from
     try {
       let impersonation = readImpersonation(exchange.headers)
       if (impersonation !== undefined && from.passage === 'asserted' && upstream.asserter.impersonates) {
         const attributes = requestAttributes(exchange.info, exchange.target)
-        const user = await this.#impersonation.authorize(from.user, impersonation.asked, attributes)
+        const user = await authorizer.authorize(from.user, impersonation.asked, attributes)
         impersonation = { ...impersonation, target: withOriginalUser(user, from.user) }
         authenticated = { user: impersonation.target, passage: 'asserted' }
       } else if (impersonation !== undefined) {
-        impersonation = await this.#impersonation.expect(impersonation)
+        impersonation = await authorizer.expect(impersonation)
       }
       exchange.impersonation = impersonation
       const route = upstream.route(authenticated)

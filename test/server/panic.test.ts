@@ -15,7 +15,6 @@ import { PolicyEvaluator } from '../../src/audit/policy/evaluate.js'
 import { parsePolicy } from '../../src/audit/policy/load.js'
 import type { Authenticator } from '../../src/authentication/authenticator.js'
 import { X_REMOTE } from '../../src/request/identity-headers.js'
-import type { ReviewClient } from '../../src/cluster/reviews.js'
 import { RequestHandler } from '../../src/server/handler.js'
 import { InFlight } from '../../src/server/in-flight.js'
 import { RequestHeaderAsserter, Upstream } from '../../src/upstream/upstream.js'
@@ -64,7 +63,10 @@ async function serve(
       converters: { yaml: yamlToJSON, protobuf: new ProtobufConverter(), cbor: cborToJSON },
     }),
     upstream: new Upstream(() => connections, new RequestHeaderAsserter(() => connections)),
-    reviews: undefined as unknown as ReviewClient,
+    impersonation: {
+      authorize: (_user, asked) => Promise.resolve(asked),
+      expect: (as) => Promise.resolve(as),
+    },
     inFlight: new InFlight(),
     log: memoryLog().log,
     observeLevel: () => undefined,

@@ -22,10 +22,13 @@ import type { IdentityHeaders } from '../request/identity-headers.js'
 import { forward, type ForwardRequest } from '../upstream/forward.js'
 import { upstreamHeaders } from '../upstream/request-headers.js'
 import type { Outcome } from '../upstream/response-pump.js'
+import type { UpstreamConnections } from '../cluster/upstream-connections.js'
+import { rewritingRefusals } from '../upstream/rewritten-refusal.js'
 import { tunnel } from '../upstream/tunnel.js'
 import type { Route, Upstream } from '../upstream/upstream.js'
 import { answer } from './answer.js'
 import type { Exchange } from './exchange.js'
+import { explainRefusal } from './proxy-refused.js'
 import type { InFlight } from './in-flight.js'
 import { statusFor } from './refusal.js'
 import { isExemptFromRetryAfter, sendRetryAfter } from './retry-after.js'
@@ -182,6 +185,9 @@ export class RequestHandler {
         impersonation = await authorizer.expect(impersonation)
       }
       exchange.impersonation = impersonation
+      if (authenticated.passage === 'asserted' && upstream.asserter.impersonates) {
+        exchange.impersonated = authenticated.user
+      }
       const route = upstream.route(authenticated)
       await this.#forward(exchange, route instanceof Promise ? await route : route)
     } catch (err) {
@@ -192,10 +198,10 @@ export class RequestHandler {
   }
 
   async #forward(exchange: Exchange, route: Route): Promise<void> {
-    const { req, res, headers, audit, longRunning } = exchange
+    const { req, res, headers, audit, longRunning, impersonated } = exchange
     const observer = audit && new ResponseAudit(audit, this.#deps.captures, exchange)
     const request: ForwardRequest = {
-      connections: route.connections,
+      connections: impersonated === undefined ? route.connections : explaining(route, impersonated),
       target: exchange.target.originForm,
       headers: upstreamHeaders(headers, {
         auditID: exchange.auditID,
@@ -290,6 +296,10 @@ export class RequestHandler {
     }
     answer(exchange.res, exchange.auditID, error)
   }
+}
+
+function explaining({ connections }: Route, user: UserInfo): UpstreamConnections {
+  return rewritingRefusals(connections, (body) => explainRefusal(body, user))
 }
 
 /** How a request is recorded that the policy cannot be asked about. */

@@ -1,3 +1,4 @@
+import { NOT_IMPERSONATED } from '../audit/annotations.js'
 import type { AuditContext } from '../audit/context.js'
 import type { CapturedBody } from '../audit/captured-body.js'
 import type { BodyCapture } from '../audit/capture/capture.js'
@@ -12,6 +13,7 @@ import type { RequestInfo } from '../request/request-info.js'
 import type { ResponseHead, ResponseObserver } from '../upstream/response-pump.js'
 import { deprecationAnnotations } from './deprecation.js'
 import type { Exchange } from './exchange.js'
+import { isRefusedProxy } from './proxy-refused.js'
 
 /**
  * Turns what passes in one exchange into the stages and bodies of its audit events: which bodies are captured, when a
@@ -108,7 +110,8 @@ export class ResponseAudit implements ResponseObserver {
       audit.setStatus(status)
       if (responseBody !== undefined) audit.setResponseBody(this.#logged(responseBody))
     }
-    if (!this.#refusesImpersonation(status)) this.#impersonated()
+    if (this.#refusesProxy(status)) audit.annotate({ [NOT_IMPERSONATED]: REFUSED })
+    else if (!this.#refusesImpersonation(status)) this.#impersonated()
     if (requestBody !== undefined) {
       audit.setRequestBody(wasDecoded(status) ? requestBody : { ...requestBody, metadata: undefined })
     }
@@ -130,6 +133,13 @@ export class ResponseAudit implements ResponseObserver {
     return readObjectHeader(body.json).kind === undefined ? { ...body, json: undefined } : body
   }
 
+  /** Whether the apiserver did not let the proxy act as the user, whom it therefore has not met. */
+  #refusesProxy(status: ResponseStatus): boolean {
+    const { impersonated, longRunning } = this.#exchange
+    if (impersonated === undefined) return false
+    return isRefusedProxy(status, impersonated, { prioritized: this.#prioritized, longRunning })
+  }
+
   /** kube-apiserver leaves impersonatedUser out where it refused the impersonation itself. */
   #refusesImpersonation(status: ResponseStatus): boolean {
     const { authenticated, impersonation, longRunning } = this.#exchange
@@ -145,6 +155,8 @@ export class ResponseAudit implements ResponseObserver {
     this.#audit.setImpersonatedUser(impersonation.target)
   }
 }
+
+const REFUSED = 'the apiserver did not let the proxy act as the user'
 
 /**
  * Paths without a resource whose answers are API objects: discovery, and what a server says of itself

@@ -15,7 +15,7 @@ export interface ResponseHead {
 }
 
 /** k8s.io/api/flowcontrol/v1 ResponseHeaderMatchedPriorityLevelConfigurationUID. */
-const PRIORITY_LEVEL = 'x-kubernetes-pf-prioritylevel-uid'
+export const PRIORITY_LEVEL = 'x-kubernetes-pf-prioritylevel-uid'
 
 /** What someone who watches the response pass is told. An exception in here ends the request, not the process. */
 export interface ResponseObserver {

@@ -8,7 +8,8 @@ const MAX_HELD = 64 << 10
 /**
  * Connections on which a 403 may be given another body: one that comes from before API priority and fairness, which is
  * where the apiserver refuses impersonation, and that is small and not compressed. All else passes as it comes, with nothing
- * held back. (Requests that ask for an upgrade do not come this way, and pass unchanged.)
+ * held back. (Watches and logs that share a connection, and
+ * requests that ask for an upgrade, do not come this way: their refusals pass unchanged.)
  *
  * @param rewrite takes the whole body, and answers the JSON that takes its place; undefined: it stays as it is
  */

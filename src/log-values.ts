@@ -37,16 +37,6 @@ export function boundedError(err: unknown): unknown {
   }
 }
 
-/** Text for a terminal: whatever would move its cursor or begin a line is escaped. */
-export function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, escaped)
-}
-
-function escaped(character: string): string {
-  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
-}
-
 function cut(text: string, max: number): string {
   return text.length <= max ? text : `${text.slice(0, max)}...(${text.length - max} more)`
 }

@@ -7,6 +7,7 @@ import { COMMANDS } from './commands/registry.js'
 import { ConfigError } from './errors.js'
 import { newLogger } from './log.js'
 import { PROXY_FLAGS, readOptions, type Options } from './options.js'
+import { printableLines } from './printable.js'
 import { newProxy } from './proxy/new-proxy.js'
 import { Service } from './service.js'
 import { inheritedSockets } from './systemd/listen-fds.js'
@@ -39,7 +40,7 @@ async function main(argv: readonly string[]): Promise<number> {
     }
   } catch (err) {
     if (!(err instanceof ConfigError)) throw err
-    process.stderr.write(usageError(err))
+    process.stderr.write(printableLines(usageError(err)))
     return USAGE_EXIT_CODE
   }
 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { boundedError, boundedMessage, boundedValue, printable } from '../src/log-values.js'
+import { boundedError, boundedMessage, boundedValue } from '../src/log-values.js'
 
 void t.test('values', (t) => {
   t.equal(boundedValue('short'), 'short')
@@ -25,16 +25,5 @@ void t.test('errors have none of what libraries put there', (t) => {
   t.strictSame(Object.keys(logged), ['type', 'message', 'stack', 'code'])
   t.ok((logged['message'] as string).length < 5000)
   t.ok((logged['stack'] as string).length < 9000)
-  t.end()
-})
-
-void t.test('text on a terminal stays on its line', (t) => {
-  for (const [text, shown] of [
-    ['plain ü', 'plain ü'],
-    ['a\nb\r\t', 'a\\u000ab\\u000d\\u0009'],
-    ['\x1b[2J\x9b1m\x7f', '\\u001b[2J\\u009b1m\\u007f'],
-    ['\u202etxt', '\\u202etxt'],
-  ] as const)
-    t.equal(printable(text), shown)
   t.end()
 })

@@ -7,3 +7,6 @@ export const UNKNOWN = 'unknown'
 
 /** On every event of a request whose client named it at too great length: what that was. */
 export const REPLACED_AUDIT_ID = 'kube-audit-proxy.io/replaced-audit-id'
+
+/** On the events of a request for which the apiserver did not let the proxy act as its user, so that nobody acted at all. */
+export const NOT_IMPERSONATED = 'kube-audit-proxy.io/not-impersonated'

@@ -1,6 +1,6 @@
 import type { UserInfo } from '../request/user-info.js'
 import { InvalidCredential } from './authenticator.js'
-import type { TokenAuthenticator } from './bearer-token.js'
+import type { TokenAuthenticator, TokenBearer } from './bearer-token.js'
 
 /** k8s.io/cluster-bootstrap/token/api BootstrapTokenPattern: the id, which is in the name of the user as well, and the secret. */
 const BOOTSTRAP_TOKEN = /^([a-z0-9]{6})\.[a-z0-9]{16}$/
@@ -22,8 +22,8 @@ export class WithoutBootstrapTokens implements TokenAuthenticator {
     this.#onRefused = onRefused
   }
 
-  async authenticateToken(token: string): Promise<UserInfo | undefined> {
-    const user = await this.#delegate.authenticateToken(token)
+  async authenticateToken(token: string, bearer: TokenBearer): Promise<UserInfo | undefined> {
+    const user = await this.#delegate.authenticateToken(token, bearer)
     const id = BOOTSTRAP_TOKEN.exec(token)?.[1]
     if (id === undefined || user?.username !== USER_PREFIX + id) return user
     if (!this.#refused) this.#onRefused()

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { AuthenticationOptions } from './options.js'
 import type { Reloadable } from '../live/reloadable.js'
+import type { ReviewKind, ReviewMetrics } from '../cluster/review-metrics.js'
 import type { ReviewClient } from '../cluster/reviews.js'
 import type { UpstreamConnections } from '../cluster/upstream-connections.js'
 import { AnonymousFallback } from './anonymous.js'
@@ -8,8 +9,10 @@ import type { Authenticator } from './authenticator.js'
 import { BearerTokenAuthenticator, type TokenAuthenticator } from './bearer-token.js'
 import { WithoutBootstrapTokens } from './bootstrap-token.js'
 import { ClientCertificateFiles } from './client-certificate-files.js'
+import { ImpersonationAuthorizer } from './impersonation/authorizer.js'
 import { IssuerFiles } from './issuer-files.js'
 import { RequestHeaderAuthenticator } from './request-header.js'
+import { ReviewsInTurn, Turns } from './review-turns.js'
 import { ReviewFallback, SelfSubjectReviewAuthenticator } from './self-subject-review.js'
 import { TokenCache } from './token-cache.js'
 import { parseTokenFile, TokenFileAuthenticator } from './token-file.js'
@@ -19,6 +22,7 @@ import { UnionAuthenticator } from './union.js'
 import { WebSocketProtocolAuthenticator } from './websocket-protocol.js'
 import { X509Authenticator } from './x509.js'
 import { readConfigFile } from '../config-files.js'
+import { RateLimitedLog } from '../rate-limited-log.js'
 
 /** k8s.io/apiserver caches as many answers in each of its 32 shards. */
 const TOKEN_CACHE_ENTRIES = 4096
@@ -27,10 +31,11 @@ const LOCAL_SUCCESS_TTL = 10_000
 const LOCAL_FAILURE_TTL = 0
 
 export interface AuthenticationDependencies {
-  /** With the proxy's own credentials, for TokenReviews. */
+  /** With the proxy's own credentials, for TokenReviews and SubjectAccessReviews. */
   readonly reviews: ReviewClient
   /** Without any, for SelfSubjectReviews with the client's token. Asked again for each. */
   readonly bare: () => UpstreamConnections
+  readonly reviewMetrics: (kind: ReviewKind) => ReviewMetrics
   readonly log: Logger
   /** Milliseconds since the epoch. */
   readonly now: () => number
@@ -45,6 +50,8 @@ export interface ClientAuthorities extends Reloadable {
 /** The authenticators that the flags ask for. */
 export interface Authentication {
   readonly authenticator: Authenticator
+  /** For users who impersonate, where the proxy itself impersonates. */
+  readonly impersonation: ImpersonationAuthorizer
   /** undefined: clients are asked for no certificates. */
   readonly clientAuthorities: ClientAuthorities | undefined
   /** What else is made of files. */
@@ -64,7 +71,7 @@ export function newAuthentication(
   options: AuthenticationOptions,
   deps: AuthenticationDependencies,
 ): Authentication {
-  const { now } = deps
+  const { log, now } = deps
   const certificates = new ClientCertificateFiles(options, now)
   const authenticators: Authenticator[] = []
   if (certificates.frontProxies !== undefined) {
@@ -76,7 +83,9 @@ export function newAuthentication(
     authenticators.push(new X509Authenticator(certificates.clients, credentialID))
   }
 
-  const reviews = tokenReviews(options, deps)
+  const problems = new RateLimitedLog(log)
+  const turns = new Turns(deps.reviewMetrics, problems)
+  const reviews = tokenReviews(options, deps, turns)
   const tokens = new LocalTokens(options, deps, reviews)
   const known = new TokenUnion([tokens.authenticator, reviews])
   authenticators.push(new BearerTokenAuthenticator(known), new WebSocketProtocolAuthenticator(known))
@@ -84,9 +93,13 @@ export function newAuthentication(
   tokens.issuers.onAnonymous = (rule) => anonymous.replace(rule)
   return {
     authenticator: anonymous,
+    impersonation: new ImpersonationAuthorizer(deps.reviews, turns.impersonation, now),
     clientAuthorities: certificates.files().length === 0 ? undefined : certificates,
     reloadables: tokens.reloadables,
-    close: () => tokens.issuers.close(),
+    close: () => {
+      tokens.issuers.close()
+      problems.close()
+    },
   }
 }
 
@@ -145,6 +158,7 @@ class LocalTokens {
 function tokenReviews(
   { tokenWebhookCacheTTL, bootstrapTokens }: AuthenticationOptions,
   { reviews, bare, log, now }: AuthenticationDependencies,
+  turns: Turns,
 ): TokenAuthenticator {
   const asking = new ReviewFallback(
     new TokenReviewAuthenticator(reviews),
@@ -152,7 +166,7 @@ function tokenReviews(
     now,
     (reason) => log.warn({ reason }, 'cannot create TokenReviews: asking with SelfSubjectReviews instead'),
   )
-  const cached = new TokenCache(asking, {
+  const cached = new TokenCache(new ReviewsInTurn(asking, turns), {
     successTTL: tokenWebhookCacheTTL,
     failureTTL: tokenWebhookCacheTTL,
     maxEntries: TOKEN_CACHE_ENTRIES,

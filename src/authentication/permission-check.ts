@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { AuthenticationOptions } from './options.js'
 import { errorMessage } from '../errors.js'
+import { ALL_AUTHENTICATED } from '../request/user-info.js'
 import { CREDENTIAL_ID } from './credential-id.js'
 import type { ReviewClient } from '../cluster/reviews.js'
 import { mayI, type Access } from '../cluster/self-access.js'
@@ -50,13 +51,20 @@ export async function checkPermissions(check: PermissionCheck): Promise<void> {
         log.warn(
           'the identity of the kubeconfig may do everything in the cluster: give it one that may do no more than docs/authentication.md lists',
         )
+      } else if (client === own && (await mayI(client, BE_MASTER))) {
+        log.warn(
+          'the identity of the kubeconfig may impersonate system:masters, and so do everything in the cluster: name the users and groups that it may, as config/kubernetes/rbac-impersonation.yaml does',
+        )
       }
     }
     for (const { client, access, otherwise } of needs(check)) {
       if (await mayI(client, access)) continue
-      const { verb, group, resource, subresource } = access
+      const constrained = constrainedForm(access)
+      if (constrained !== undefined && (await mayI(client, constrained))) continue
+      const { verb, group, resource, subresource, name } = access
       const what = `${verb} ${resource}${subresource === undefined ? '' : `/${subresource}`}${group === '' ? '' : `.${group}`}`
-      log.warn({ missing: what }, `the identity of the kubeconfig may not ${what}: ${otherwise}`)
+      const named = name === undefined ? what : `${what} ${name}`
+      log.warn({ missing: named }, `the identity of the kubeconfig may not ${named}: ${otherwise}`)
     }
   } catch (err) {
     log.warn({ reason: errorMessage(err) }, 'cannot find out what the identity of the kubeconfig may do')
@@ -80,13 +88,14 @@ function needs({ options, impersonates, own, reviews }: PermissionCheck): Need[]
     otherwise: 'users of client certificates who impersonate get 503',
   })
   for (const [who, things] of Object.entries(IMPERSONATED)) {
-    for (const [group, resource, subresource] of things) {
+    for (const [group, resource, subresource, name] of things) {
       if (subresource === CREDENTIAL_ID && !options.clientCertificateCredentialID) continue
       const access = {
         verb: 'impersonate',
         group,
         resource,
         ...(subresource !== undefined && { subresource }),
+        ...(name !== undefined && { name }),
       }
       list.push({ client: own, access, otherwise: `${who} get 403 from the apiserver` })
     }
@@ -94,17 +103,30 @@ function needs({ options, impersonates, own, reviews }: PermissionCheck): Need[]
   return list
 }
 
-type Impersonated = readonly [group: string, resource: string, subresource?: string]
+type Impersonated = readonly [group: string, resource: string, subresource?: string, name?: string]
 
 const AUTHENTICATION = 'authentication.k8s.io'
 const extra = (key: string): Impersonated => [AUTHENTICATION, 'userextras', key]
 const original = (part: string): Impersonated => extra(`kube-audit-proxy.io/original-${part}`)
 
-/** What the proxy impersonates (identity.ts impersonationIdentity), by those who need it. */
+const BE_MASTER: Access = { verb: 'impersonate', group: '', resource: 'groups', name: 'system:masters' }
+
+/**
+ * What takes its place with constrained impersonation (k8s.io/apiserver/pkg/endpoints/filters/impersonation/mode.go
+ * userInfoImpersonationMode), besides what is requested.
+ */
+function constrainedForm(access: Access): Access | undefined {
+  if (access.verb !== 'impersonate') return undefined
+  return { ...access, verb: 'impersonate:user-info', group: AUTHENTICATION }
+}
+
+/**
+ * What the proxy impersonates (identity.ts impersonationIdentity), by those who need it. Not whom: users, groups and service
+ * accounts are named where permissions are as small as they should be, and only system:authenticated is everybody's.
+ */
 const IMPERSONATED: Readonly<Record<string, readonly Impersonated[]>> = {
-  'users of client certificates': [['', 'users'], ['', 'groups'], extra(CREDENTIAL_ID)],
+  'users of client certificates': [['', 'groups', undefined, ALL_AUTHENTICATED], extra(CREDENTIAL_ID)],
   'users of client certificates who impersonate': [original('user'), original('groups')],
-  'users of client certificates who impersonate a service account': [['', 'serviceaccounts']],
   'users with a uid, or who impersonate one,': [[AUTHENTICATION, 'uids']],
   'users with a uid who impersonate': [original('uid')],
 }

@@ -1,7 +1,7 @@
 import { createReview, ReviewError } from '../cluster/reviews.js'
 import type { UpstreamConnections } from '../cluster/upstream-connections.js'
 import { AuthenticationUnavailable } from './authenticator.js'
-import type { TokenAuthenticator } from './bearer-token.js'
+import type { TokenAuthenticator, TokenBearer } from './bearer-token.js'
 import { TokenReviewRefused } from './token-review.js'
 import { field, readUserInfo } from './read-user-info.js'
 import { ANONYMOUS, type UserInfo } from '../request/user-info.js'
@@ -68,16 +68,16 @@ export class ReviewFallback implements TokenAuthenticator {
     this.#onRefused = onRefused
   }
 
-  async authenticateToken(token: string): Promise<UserInfo | undefined> {
+  async authenticateToken(token: string, bearer: TokenBearer): Promise<UserInfo | undefined> {
     if (this.#now() >= this.#refusedUntil) {
       try {
-        return await this.#tokenReview.authenticateToken(token)
+        return await this.#tokenReview.authenticateToken(token, bearer)
       } catch (err) {
         if (!(err instanceof TokenReviewRefused)) throw err
         if (this.#now() >= this.#refusedUntil) this.#onRefused(err.message)
         this.#refusedUntil = this.#now() + REFUSED_FOR
       }
     }
-    return this.#selfSubjectReview.authenticateToken(token)
+    return this.#selfSubjectReview.authenticateToken(token, bearer)
   }
 }

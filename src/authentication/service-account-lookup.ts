@@ -19,7 +19,8 @@ export class ServiceAccountLookup implements IssuerVerifier {
 
   async verify(token: string, unverified: UnverifiedToken): Promise<UserInfo> {
     const user = await this.#verifier.verify(token, unverified)
-    if ((await this.#reviews.authenticateToken(token)) === undefined)
+    const bearer = { flow: user.username, known: true }
+    if ((await this.#reviews.authenticateToken(token, bearer)) === undefined)
       throw new InvalidCredential('the apiserver no longer knows the service account token')
     return user
   }

@@ -1,13 +1,19 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import type { TokenAuthenticator } from './bearer-token.js'
+import type { TokenAuthenticator, TokenBearer } from './bearer-token.js'
 import type { UserInfo } from '../request/user-info.js'
+
+interface Answer {
+  readonly user: UserInfo | undefined
+  /** Milliseconds since the epoch. */
+  readonly until: number
+}
 
 export interface TokenCacheOptions {
   /** How long a user is remembered, in milliseconds. 0: not at all. */
   readonly successTTL: number
   /** How long it is remembered that a token is none, in milliseconds. 0: not at all. */
   readonly failureTTL: number
-  /** Answers kept at most; the one least recently used goes first. */
+  /** Users kept at most, and as many tokens that are none; the one least recently used goes first. */
   readonly maxEntries: number
   /** Milliseconds since the epoch. */
   readonly now: () => number
@@ -16,11 +22,14 @@ export interface TokenCacheOptions {
 /**
  * Remembers what a TokenAuthenticator said (k8s.io/apiserver/pkg/authentication/token/cache). Keys are keyed digests:
  * the cache never holds a token. One question per token is under way at a time, an answer never outlives the token's
- * own expiry, and a failure to answer is not remembered.
+ * own expiry, and a failure to answer is not remembered. Tokens that are none never take the place of users, and a token
+ * that was good is asked about as a known one when its time is over.
  */
 export class TokenCache implements TokenAuthenticator {
   readonly #key = randomBytes(32)
-  readonly #entries = new Map<string, { user: UserInfo | undefined; until: number }>()
+  /** Those whose time is over stay, as long as there is room: they say whom to let go first. */
+  readonly #users = new Map<string, Answer>()
+  readonly #strangers = new Map<string, Answer>()
   #asking = new Map<string, Promise<UserInfo | undefined>>()
 
   readonly #delegate: TokenAuthenticator
@@ -31,19 +40,18 @@ export class TokenCache implements TokenAuthenticator {
     this.#options = options
   }
 
-  authenticateToken(token: string): Promise<UserInfo | undefined> {
+  authenticateToken(token: string, bearer: TokenBearer): Promise<UserInfo | undefined> {
     const digest = createHmac('sha256', this.#key).update(token).digest('base64')
-    const hit = this.#entries.get(digest)
-    if (hit !== undefined) {
-      this.#entries.delete(digest)
-      if (hit.until > this.#options.now()) {
-        this.#entries.set(digest, hit)
-        return Promise.resolve(hit.user)
-      }
+    const known = this.#users.get(digest)
+    const hit = known ?? this.#strangers.get(digest)
+    if (hit !== undefined && hit.until > this.#options.now()) {
+      this.#remember(digest, hit)
+      return Promise.resolve(hit.user)
     }
     let answer = this.#asking.get(digest)
     if (answer === undefined) {
-      answer = this.#ask(token, digest, this.#asking)
+      const asker = known === undefined ? bearer : { ...bearer, known: true }
+      answer = this.#ask(token, asker, digest)
       this.#asking.set(digest, answer)
     }
     return answer
@@ -51,26 +59,33 @@ export class TokenCache implements TokenAuthenticator {
 
   /** Forgets all answers, those that are still to come too: what the delegate knows has changed. */
   clear(): void {
-    this.#entries.clear()
+    this.#users.clear()
+    this.#strangers.clear()
     this.#asking = new Map()
   }
 
-  async #ask(token: string, digest: string, asking: Map<string, unknown>): Promise<UserInfo | undefined> {
+  async #ask(token: string, bearer: TokenBearer, digest: string): Promise<UserInfo | undefined> {
+    const asking = this.#asking
     try {
-      const user = await this.#delegate.authenticateToken(token)
+      const user = await this.#delegate.authenticateToken(token, bearer)
       const { now, successTTL, failureTTL } = this.#options
       const until = Math.min(now() + (user === undefined ? failureTTL : successTTL), tokenExpiry(token))
-      if (asking === this.#asking && until > now()) {
-        this.#entries.set(digest, { user, until })
-        if (this.#entries.size > this.#options.maxEntries) {
-          const oldest = this.#entries.keys().next()
-          if (oldest.done !== true) this.#entries.delete(oldest.value)
-        }
-      }
+      if (asking === this.#asking) this.#remember(digest, { user, until })
       return user
     } finally {
       asking.delete(digest)
     }
+  }
+
+  #remember(digest: string, answer: Answer): void {
+    this.#users.delete(digest)
+    this.#strangers.delete(digest)
+    if (answer.user === undefined && answer.until <= this.#options.now()) return
+    const answers = answer.user === undefined ? this.#strangers : this.#users
+    answers.set(digest, answer)
+    if (answers.size <= this.#options.maxEntries) return
+    const oldest = answers.keys().next()
+    if (oldest.done !== true) answers.delete(oldest.value)
   }
 }
 

@@ -1,5 +1,5 @@
 import { AuthenticationUnavailable, InvalidCredential } from './authenticator.js'
-import type { TokenAuthenticator } from './bearer-token.js'
+import type { TokenAuthenticator, TokenBearer } from './bearer-token.js'
 import type { UserInfo } from '../request/user-info.js'
 
 /**
@@ -13,11 +13,11 @@ export class TokenUnion implements TokenAuthenticator {
     this.#authenticators = authenticators
   }
 
-  async authenticateToken(token: string): Promise<UserInfo | undefined> {
+  async authenticateToken(token: string, bearer: TokenBearer): Promise<UserInfo | undefined> {
     let failure: Error | undefined
     for (const authenticator of this.#authenticators) {
       try {
-        const user = await authenticator.authenticateToken(token)
+        const user = await authenticator.authenticateToken(token, bearer)
         if (user !== undefined) return user
       } catch (err) {
         if (!(err instanceof InvalidCredential || err instanceof AuthenticationUnavailable)) throw err

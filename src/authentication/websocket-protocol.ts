@@ -3,7 +3,7 @@ import type { ClientHeaders } from '../request/client-headers.js'
 import { trimSpace } from '../request/trim-space.js'
 import { InvalidCredential, type Authenticator, type PresentedCredentials } from './authenticator.js'
 import type { Authenticated } from '../request/authenticated.js'
-import type { TokenAuthenticator } from './bearer-token.js'
+import { strangerOn, type TokenAuthenticator, type TokenBearer } from './bearer-token.js'
 import { withAuthenticatedGroup } from './groups.js'
 
 const HEADER = 'sec-websocket-protocol'
@@ -19,14 +19,18 @@ export class WebSocketProtocolAuthenticator implements Authenticator {
     this.#tokens = tokens
   }
 
-  authenticate({ headers, upgradeProtocol }: PresentedCredentials): Promise<Authenticated> | undefined {
+  authenticate({
+    headers,
+    socket,
+    upgradeProtocol,
+  }: PresentedCredentials): Promise<Authenticated> | undefined {
     if (upgradeProtocol?.toLowerCase() !== 'websocket') return undefined
     const token = protocolToken(headers)
-    return token === undefined ? undefined : this.#verify(token)
+    return token === undefined ? undefined : this.#verify(token, strangerOn(socket))
   }
 
-  async #verify(token: string): Promise<Authenticated> {
-    const user = await this.#tokens.authenticateToken(token)
+  async #verify(token: string, bearer: TokenBearer): Promise<Authenticated> {
+    const user = await this.#tokens.authenticateToken(token, bearer)
     if (user === undefined) throw new InvalidCredential('invalid bearer token')
     return { user: withAuthenticatedGroup(user), passage: 'forwarded', token: 'websocket-protocol' }
   }

@@ -8,6 +8,7 @@ export interface Access {
   readonly group: string
   readonly resource: string
   readonly subresource?: string
+  readonly name?: string
 }
 
 /**

@@ -108,7 +108,7 @@ const FLAGS = [
     type: 'string',
     default: 'text',
     group: OUTPUT,
-    help: 'text, or json: the events as they are in the log.',
+    help: 'text, or json: the events as they are in the log, but for hidden characters, which become \\uXXXX.',
     validate: oneOf(['text', 'json']),
   },
   {

@@ -10,6 +10,7 @@ import { parseLoggedEvents, type LoggedEvent } from '../events/logged-event.js'
 import { Summary } from '../events/summary.js'
 import { formatSummary } from '../events/summary-text.js'
 import { fileProblem } from '../config-files.js'
+import { printable, printableJSON } from '../printable.js'
 import type { Command } from '../cli/commands.js'
 import { readCommandFlags } from '../cli/command-flags.js'
 import { EVENTS_USAGE, eventQuery, type EventsFlags } from './events-flags.js'
@@ -151,7 +152,10 @@ function newOutput(flags: EventsFlags, query: EventQuery, signal: AbortSignal): 
       flush: () => Promise.resolve(),
       end() {
         const report = summary.report()
-        return write(json ? `${JSON.stringify(report)}\n` : formatSummary(report, { color }), signal)
+        return write(
+          json ? `${printableJSON(JSON.stringify(report))}\n` : formatSummary(report, { color }),
+          signal,
+        )
       },
     }
   }
@@ -163,7 +167,7 @@ function newOutput(flags: EventsFlags, query: EventQuery, signal: AbortSignal): 
   }
   return {
     event(event, line) {
-      text += json ? `${line}\n` : `${formatEvent(event, { color, date: true })}\n`
+      text += json ? `${printableJSON(line)}\n` : `${formatEvent(event, { color, date: true })}\n`
     },
     flush,
     end: flush,
@@ -185,7 +189,7 @@ function write(text: string, signal: AbortSignal): Promise<void> {
 }
 
 function warn(message: string): void {
-  process.stderr.write(`kube-audit-proxy: events: ${message}\n`)
+  process.stderr.write(`kube-audit-proxy: events: ${printable(message)}\n`)
 }
 
 function fail(problem: string): never {

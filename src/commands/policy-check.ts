@@ -1,6 +1,7 @@
 import { lintPolicy } from '../audit/policy/lint.js'
 import { loadPolicy } from '../audit/policy/load.js'
 import { ConfigError } from '../errors.js'
+import { printable } from '../printable.js'
 import { readCommandFlags, type CommandUsage } from '../cli/command-flags.js'
 import type { Flag } from '../cli/flag.js'
 
@@ -38,8 +39,8 @@ export function policyCheck(args: readonly string[]): number {
   const policy = loadPolicy(file, (warning) => warnings.push(warning.replace(`${file}: `, '')))
   for (const { rule, message } of lintPolicy(policy)) warnings.push(`rule ${rule} ${message}`)
   const { length } = policy.rules
-  process.stdout.write(`${file}: valid, ${length} ${length === 1 ? 'rule' : 'rules'}\n`)
-  for (const warning of warnings) process.stdout.write(`${file}: warning: ${warning}\n`)
+  process.stdout.write(`${printable(file)}: valid, ${length} ${length === 1 ? 'rule' : 'rules'}\n`)
+  for (const warning of warnings) process.stdout.write(`${printable(`${file}: warning: ${warning}`)}\n`)
   return flags.get('strict') && warnings.length > 0 ? 1 : 0
 }
 

@@ -4,6 +4,7 @@ import { loadPolicy } from '../audit/policy/load.js'
 import { withAuthenticatedGroup } from '../authentication/groups.js'
 import { ALL_UNAUTHENTICATED, ANONYMOUS, type UserInfo } from '../request/user-info.js'
 import { ConfigError } from '../errors.js'
+import { printable, printableLines } from '../printable.js'
 import { isLongRunning } from '../request/long-running.js'
 import { nonResourceRequest, type RequestInfo } from '../request/request-info.js'
 import { readCommandFlags, type CommandFlags, type CommandUsage } from '../cli/command-flags.js'
@@ -94,9 +95,9 @@ export function policyExplain(args: readonly string[]): number {
   const user = userOf(flags)
   const info = flags.get('path') === '' ? resourceRequest(flags) : pathRequest(flags)
   const policy = loadPolicy(file, (warning) =>
-    process.stderr.write(`kube-audit-proxy: warning: ${warning}\n`),
+    process.stderr.write(`kube-audit-proxy: warning: ${printable(warning)}\n`),
   )
-  process.stdout.write(render(explain(policy, user, info), user, info))
+  process.stdout.write(printableLines(render(explain(policy, user, info), user, info)))
   return 0
 }
 

@@ -1,3 +1,4 @@
+import { printable } from '../printable.js'
 import type { LoggedEvent } from './logged-event.js'
 
 export interface PrintOptions {
@@ -19,11 +20,11 @@ const RED = '\x1b[31m'
 
 /**
  * One event as one line: time (UTC), stage, level, user, verb, object, status code, time since the request came.
- * Control characters in what a client sent are escaped: they must not reach the terminal.
+ * Hidden characters in what a client sent are escaped: they must not reach the terminal.
  */
 export function formatEvent(event: LoggedEvent, { color, date = false }: PrintOptions): string {
   const paint = (code: string, text: string) => (color && code !== '' ? `${code}${text}${RESET}` : text)
-  const column = (text: string, width: number) => escapeControls(text).padEnd(width)
+  const column = (text: string, width: number) => printable(text).padEnd(width)
   const code = event.responseStatus?.code
   return [
     paint(DIM, column(timeText(event.stageTimestamp, date), WIDTH.time)),
@@ -79,13 +80,4 @@ function durationText({ requestReceivedTimestamp, stageTimestamp }: LoggedEvent)
 function microseconds(timestamp: string): number {
   const fraction = /\.(\d{1,6})/.exec(timestamp)?.[1] ?? ''
   return Date.parse(timestamp.replace(/\.\d+/, '')) * 1000 + Number(fraction.padEnd(6, '0'))
-}
-
-const UNSEEN =
-  // eslint-disable-next-line no-control-regex -- these are what we look for
-  /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]/g
-
-/** Control characters, and those that turn the direction of text or cannot be seen, as \\uXXXX. */
-export function escapeControls(text: string): string {
-  return text.replace(UNSEEN, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }

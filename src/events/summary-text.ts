@@ -1,4 +1,5 @@
-import { escapeControls, type PrintOptions } from './format.js'
+import { printable } from '../printable.js'
+import type { PrintOptions } from './format.js'
 import type { Rate } from './rate.js'
 import type { SummaryReport, TopList } from './summary.js'
 
@@ -12,11 +13,11 @@ export function formatSummary(report: SummaryReport, { color }: Pick<PrintOption
   const paint = (code: string, text: string) => (color ? `${code}${text}${RESET}` : text)
   const { events, requests, failed, first, last } = report
   const stages = Object.entries(report.stages).map(([stage, count]) => {
-    return `${escapeControls(stage)} ${number(count)}`
+    return `${printable(stage)} ${number(count)}`
   })
   const lines = [`${paint(BOLD, 'Events')}    ${number(events)}${events > 0 ? `: ${stages.join(', ')}` : ''}`]
   if (first !== undefined && last !== undefined) {
-    lines.push(`${paint(BOLD, 'Time')}      ${escapeControls(first)} to ${escapeControls(last)}`)
+    lines.push(`${paint(BOLD, 'Time')}      ${printable(first)} to ${printable(last)}`)
   }
   const seconds = (Date.parse(last ?? '') - Date.parse(first ?? '')) / 1000
   const average = seconds >= 1 ? `, ${(requests / seconds).toPrecision(3)} a second on average` : ''
@@ -51,7 +52,7 @@ function rows({ rows }: TopList, paint: (code: string, text: string) => string):
   const width = Math.max(...rows.map(({ count }) => number(count).length))
   return rows.map(({ key, count, failed }) => {
     const failures = failed > 0 && failed < count ? `  ${paint(RED, `${number(failed)} failed`)}` : ''
-    return `  ${number(count).padStart(width)}  ${escapeControls(key)}${failures}`
+    return `  ${number(count).padStart(width)}  ${printable(key)}${failures}`
   })
 }
 

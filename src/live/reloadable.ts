@@ -1,4 +1,13 @@
 import type { Awaitable } from '../awaitable.js'
+
+/** What a reload has to say of itself, for the log. */
+export interface ReloadReport {
+  /** Goes with the line that says that the file was reloaded. */
+  readonly fields: object
+  /** A line of its own, where somebody should look at what has changed. */
+  readonly warning?: string | undefined
+}
+
 /** Something that is made of files and can be made again while the process runs. */
 export interface Reloadable {
   /** For metrics and messages: the flag that names the file, without its dashes. */
@@ -9,5 +18,5 @@ export interface Reloadable {
    * Reads the files, checks what they say and puts it in force; where that fails, what was in force stays.
    * @throws ConfigError with one line that names the file
    */
-  reload(): Awaitable<void>
+  reload(): Awaitable<ReloadReport | void>
 }

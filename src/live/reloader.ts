@@ -1,38 +1,41 @@
-import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { ConfigError, errorMessage } from '../errors.js'
 import { systemTimers, type Timers } from '../timers.js'
+import { changedSince, fileState, isSameState } from './file-state.js'
 import type { ReloadMetrics } from './metrics.js'
+import { QuietFiles } from './quiet.js'
 import type { Reloadable } from './reloadable.js'
 import { WatchedFiles } from './watched-files.js'
 
-/** Milliseconds by which the time of a change can be too early: file systems take it from a clock that ticks. */
-const TICK = 20
 /** Of files of which nobody knows what was in them when they were read. */
 const UNKNOWN = ''
 
 interface Subject {
   readonly reloadable: Reloadable
   /** Of the files as they were when they were last tried, good or bad. */
-  digest: string
+  content: string
+  /** To be read again even if it looks as it was. */
+  asked: boolean
+  /** While somebody waits for its files to be quiet, or it is reloaded. */
+  work: Promise<void> | undefined
 }
 
 /**
- * Keeps the configuration what its files say, while the process runs. What cannot be used is said in one line and
- * counted, what was in force stays, and the file is tried again when it has changed again. One file is reloaded at a
- * time.
+ * Keeps the configuration what its files say, while the process runs. Files are read when nobody has written to them for
+ * a second, and again where they have changed meanwhile: half a file may be a good one that says something else. What
+ * cannot be used is said in one line and counted, what was in force stays, and the file is tried again when it has changed
+ * again. One file is reloaded at a time, and none waits for another to be quiet.
  */
 export class Reloader {
   readonly #subjects: Subject[] = []
   readonly #log: Logger
   readonly #metrics: ReloadMetrics
   readonly #begun: number
-  readonly #files: WatchedFiles
+  readonly #timers: Timers
+  readonly #quiet: QuietFiles
+  #files: WatchedFiles | undefined
   #onReloaded: (name: string) => Promise<void> = () => Promise.resolve()
-  #work: Promise<void> = Promise.resolve()
-  #looking = false
+  #turn: Promise<void> = Promise.resolve()
   #closed = false
 
   /** @param begun when the first of the files began to be read, in milliseconds since the epoch */
@@ -40,7 +43,8 @@ export class Reloader {
     this.#log = log
     this.#metrics = metrics
     this.#begun = begun
-    this.#files = new WatchedFiles(() => this.#look(), timers)
+    this.#timers = timers
+    this.#quiet = new QuietFiles(timers)
   }
 
   /**
@@ -51,7 +55,8 @@ export class Reloader {
     for (const reloadable of reloadables) {
       this.#metrics.observeStart(reloadable.name)
       const files = reloadable.files()
-      this.#subjects.push({ reloadable, digest: changedSince(files, this.#begun) ? UNKNOWN : digest(files) })
+      const content = changedSince(files, this.#begun) ? UNKNOWN : fileState(files).content
+      this.#subjects.push({ reloadable, content, asked: false, work: undefined })
     }
   }
 
@@ -62,105 +67,96 @@ export class Reloader {
 
   /** From now on changes are seen, and those since add() as well. */
   start(): void {
+    this.#files ??= new WatchedFiles(() => this.#look(), this.#timers)
     this.#look()
   }
 
   /** Reads everything again, whether or not it looks changed. Resolves when that is done; never rejects. */
-  reloadAll(): Promise<void> {
-    return this.#enqueue((subject) => this.#reload(subject, digest(subject.reloadable.files())))
+  async reloadAll(): Promise<void> {
+    for (const subject of this.#subjects) subject.asked = true
+    await Promise.all(this.#subjects.map((subject) => this.#follow(subject)))
   }
 
-  /** Reads again what has this name, for somebody who has seen that it is good and has said so. Never rejects. */
-  reload(name: string): Promise<void> {
-    return this.#enqueue(async (subject) => {
-      if (subject.reloadable.name === name) await this.#reload(subject, subject.digest, 'debug')
-    })
+  /**
+   * Reads again at once what has this name, for somebody who has seen that it is quiet and good and has said so. Never
+   * rejects.
+   */
+  async reload(name: string): Promise<void> {
+    for (const subject of this.#subjects) {
+      if (subject.reloadable.name === name) await this.#inTurn(() => this.#reload(subject, 'debug'))
+    }
   }
 
   /** What is being reloaded is finished; nothing else is begun. */
   async close(): Promise<void> {
     this.#closed = true
-    this.#files.close()
-    await this.#work
+    this.#files?.close()
+    this.#quiet.close()
+    for (const { work } of this.#subjects) await work
+    await this.#turn
   }
 
   #look(): void {
-    if (this.#looking) return
-    this.#looking = true
-    void this.#enqueue(async (subject) => {
-      const now = digest(subject.reloadable.files())
-      if (now !== subject.digest) await this.#reload(subject, now)
-    })
-  }
-
-  #enqueue(task: (subject: Subject) => Promise<void>): Promise<void> {
-    this.#work = this.#work.then(async () => {
-      this.#looking = false
-      for (const subject of this.#subjects) if (!this.#closed) await task(subject)
-      if (!this.#closed) this.#watch()
-    })
-    return this.#work
-  }
-
-  async #reload(subject: Subject, seen: string, level: 'info' | 'debug' = 'info'): Promise<void> {
-    const { reloadable } = subject
-    const { name } = reloadable
-    // What changes after this is found by the next look, even if the reload has read it already.
-    subject.digest = seen
-    try {
-      await reloadable.reload()
-      this.#metrics.observeReload(name, true)
-      this.#log[level]({ file: name }, 'configuration reloaded')
-      await this.#onReloaded(name)
-    } catch (err) {
-      this.#metrics.observeReload(name, false)
-      const problem = errorMessage(err)
-      this.#log.error(
-        { file: name, ...(err instanceof ConfigError ? {} : { err }) },
-        `cannot reload, what was in force stays: ${problem}`,
-      )
+    for (const subject of this.#subjects) {
+      const { reloadable, content } = subject
+      if (fileState(reloadable.files()).content !== content) void this.#follow(subject)
     }
+    this.#watch()
   }
 
   #watch(): void {
-    this.#files.set(this.#subjects.flatMap(({ reloadable }) => reloadable.files()))
+    if (!this.#closed) this.#files?.set(this.#subjects.flatMap(({ reloadable }) => reloadable.files()))
   }
-}
 
-/** Whether one of the files was written after that moment, in milliseconds since the epoch. */
-function changedSince(files: readonly string[], moment: number): boolean {
-  return files
-    .flatMap((file) => (file.endsWith('/') ? [file, ...list(file)] : [file]))
-    .some((file) => (statSync(file, { throwIfNoEntry: false })?.ctimeMs ?? Infinity) > moment - TICK)
-}
+  #follow(subject: Subject): Promise<void> {
+    subject.work ??= this.#reloadWhenQuiet(subject).finally(() => (subject.work = undefined))
+    return subject.work
+  }
 
-/** Tells one content of the files from another. A file that cannot be read is a content as well. */
-function digest(files: readonly string[]): string {
-  const hash = createHash('sha256')
-  for (const file of files) {
-    for (const name of file.endsWith('/') ? list(file) : [file]) {
-      const content = read(name)
-      hash.update(`${name}\0${typeof content === 'string' ? content : content.length}\0`).update(content)
+  /** Until the files are what was read. */
+  async #reloadWhenQuiet(subject: Subject): Promise<void> {
+    const { reloadable } = subject
+    const files = () => reloadable.files()
+    for (;;) {
+      const state = await this.#quiet.wait(files)
+      if (this.#closed) return
+      if (state === undefined) {
+        subject.asked = false
+        this.#fail(reloadable.name, new ConfigError('somebody keeps writing to the file'))
+        return
+      }
+      if (!subject.asked && state.content === subject.content) return
+      subject.asked = false
+      subject.content = state.content
+      await this.#inTurn(() => this.#reload(subject, 'info'))
+      this.#watch()
+      if (!subject.asked && isSameState(state, fileState(files()))) return
     }
   }
-  return hash.digest('base64')
-}
 
-/** The content of a file, or the code of the error. Of a pipe nobody knows when it ends, so that it has none. */
-function read(file: string): Buffer | string {
-  try {
-    return statSync(file).isFile() ? readFileSync(file) : 'no file'
-  } catch (err) {
-    return String((err as NodeJS.ErrnoException).code)
+  #inTurn(task: () => Promise<void>): Promise<void> {
+    this.#turn = this.#turn.then(() => (this.#closed ? undefined : task()))
+    return this.#turn
   }
-}
 
-/** The files of a directory, but for hidden ones. */
-function list(directory: string): string[] {
-  try {
-    const names = readdirSync(directory).filter((name) => !name.startsWith('.'))
-    return names.sort().map((name) => join(directory, name))
-  } catch {
-    return []
+  async #reload({ reloadable }: Subject, level: 'info' | 'debug'): Promise<void> {
+    const { name } = reloadable
+    try {
+      const report = await reloadable.reload()
+      this.#metrics.observeReload(name, true)
+      this.#log[level]({ file: name, ...report?.fields }, 'configuration reloaded')
+      if (report?.warning !== undefined && level === 'info') this.#log.warn({ file: name }, report.warning)
+      await this.#onReloaded(name)
+    } catch (err) {
+      this.#fail(name, err)
+    }
+  }
+
+  #fail(name: string, err: unknown): void {
+    this.#metrics.observeReload(name, false)
+    this.#log.error(
+      { file: name, ...(err instanceof ConfigError ? {} : { err }) },
+      `cannot reload, what was in force stays: ${errorMessage(err)}`,
+    )
   }
 }

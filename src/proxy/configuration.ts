@@ -10,6 +10,7 @@ import {
   type PermissionCheck,
 } from '../authentication/permission-check.js'
 import { ReloadMetrics } from '../live/metrics.js'
+import { newReviewMetrics } from '../cluster/review-metrics.js'
 import { Reloader } from '../live/reloader.js'
 import type { RequestPathOptions } from './options.js'
 import {
@@ -68,6 +69,7 @@ export class Configuration implements Part {
       authentication = newAuthentication(options.authentication, {
         reviews: upstream.reviews,
         bare: () => upstream.bare,
+        reviewMetrics: newReviewMetrics(registry),
         log,
         now: Date.now,
       })

@@ -46,17 +46,18 @@ export class RequestPath implements Front {
   constructor(options: RequestPathOptions, dependencies: RequestPathDependencies) {
     const { configuration, intake, metrics, log, socket } = dependencies
     const { policy, sinks, tls } = configuration
-    const { upstream, reviews } = configuration.upstream
+    const { upstream } = configuration.upstream
+    const { authenticator, impersonation } = configuration.authentication
     const clock = new Clock()
     this.#readings = newReadingThreads(options.capture, dependencies.redactionKey)
     const handler = new RequestHandler({
-      authenticator: configuration.authentication.authenticator,
+      authenticator,
       identityHeaders: new IdentityHeaders(options.authentication.requestHeader.headers),
       policy: sinks?.over(policy) ?? policy,
       recorder: { intake, now: () => clock.now(), observeEvent: () => metrics.observeEvent() },
       captures: newCaptures(options.capture, { ...dependencies, readings: this.#readings }),
       upstream,
-      reviews,
+      impersonation,
       inFlight: this.#inFlight,
       requestTimeout: options.serving.requestTimeout,
       admission: new Admission(options.serving.http2.maxStreams, dependencies.processes),

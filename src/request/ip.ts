@@ -13,6 +13,16 @@ export function canonicalIP(s: string): string | undefined {
   return parseIPv4(s)?.join('.')
 }
 
+/** The network that whoever has an address has as well: of IPv6 the first 64 bits, of IPv4 and of anything else itself. */
+export function networkOf(address: string): string {
+  const printed = canonicalIP(address.split('%', 1)[0] as string) ?? address
+  if (!printed.includes(':')) return printed
+  return `${(parseIPv6(printed) ?? [])
+    .slice(0, 4)
+    .map((group) => group.toString(16))
+    .join(':')}::/64`
+}
+
 /** Mostly an address is IPv4 as it is printed. */
 const PRINTED_IPV4 = /^(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}$/
 

@@ -27,6 +27,8 @@ export class Exchange implements Stoppable {
   /** True once its connection was handed over to another protocol. */
   switched = false
   authenticated: Authenticated | undefined
+  /** Set where the proxy itself impersonates: whom. */
+  impersonated: UserInfo | undefined
   /** Set where the apiserver itself decides whether the request may act as someone else, and where the proxy has said yes. */
   impersonation: Impersonation | undefined
   /** Whether the policy was asked how the request is recorded. */

@@ -14,7 +14,8 @@ import {
 import type { Authenticated } from '../request/authenticated.js'
 import { requestedTimeout } from '../request/timeout.js'
 import { isAnonymous, type UserInfo } from '../request/user-info.js'
-import { ImpersonationAuthorizer } from '../authentication/impersonation/authorizer.js'
+import type { ImpersonationAuthorizer } from '../authentication/impersonation/authorizer.js'
+import { TooManyTokens } from '../authentication/review-turns.js'
 import { readImpersonation, withOriginalUser } from '../authentication/impersonation/headers.js'
 import { requestAttributes } from '../authentication/impersonation/request-attributes.js'
 import type { InboundRequest, InboundResponse, InboundUpgrade } from '../request/inbound.js'
@@ -22,7 +23,8 @@ import type { IdentityHeaders } from '../request/identity-headers.js'
 import { forward, type ForwardRequest } from '../upstream/forward.js'
 import { upstreamHeaders } from '../upstream/request-headers.js'
 import type { Forwarding, Outcome } from '../upstream/response-pump.js'
-import type { ReviewClient } from '../cluster/reviews.js'
+import type { UpstreamConnections } from '../cluster/upstream-connections.js'
+import { rewritingRefusals } from '../upstream/rewritten-refusal.js'
 import { tunnel } from '../upstream/tunnel.js'
 import { systemTimers, type Timer } from '../timers.js'
 import type { Route, Upstream } from '../upstream/upstream.js'
@@ -30,6 +32,7 @@ import type { Admission, Admitted } from './admission.js'
 import { answer } from './answer.js'
 import { answerAudited, conclude, describeAnswer } from './conclude.js'
 import type { Exchange } from './exchange.js'
+import { explainRefusal } from './proxy-refused.js'
 import type { InFlight } from './in-flight.js'
 import { statusFor } from './refusal.js'
 import { isExemptFromRetryAfter, sendRetryAfter } from './retry-after.js'
@@ -45,8 +48,8 @@ export interface HandlerDependencies {
   readonly recorder: EventRecorder
   readonly captures: Captures
   readonly upstream: Upstream
-  /** For the SubjectAccessReviews of users who impersonate, where the proxy itself impersonates. */
-  readonly reviews: ReviewClient
+  /** For users who impersonate, where the proxy itself impersonates. */
+  readonly impersonation: Pick<ImpersonationAuthorizer, 'authorize' | 'expect'>
   readonly inFlight: InFlight
   /** Milliseconds within which the apiserver answers requests that are not long-running. */
   readonly requestTimeout: number
@@ -69,13 +72,10 @@ const LATENESS = 5000
  * DefaultBuildHandlerChain.
  */
 export class RequestHandler {
-  readonly #impersonation: ImpersonationAuthorizer
-
   readonly #deps: HandlerDependencies
 
   constructor(deps: HandlerDependencies) {
     this.#deps = deps
-    this.#impersonation = new ImpersonationAuthorizer(deps.reviews)
   }
 
   /** Serves one request. Whatever goes wrong ends this request alone. */
@@ -186,6 +186,10 @@ export class RequestHandler {
       log.debug({ auditID, reason: err.message }, 'authentication failed')
       return status.UNAUTHORIZED
     }
+    if (err instanceof TooManyTokens) {
+      log.debug({ auditID, reason: err.message }, 'cannot authenticate')
+      return status.serviceUnavailable('the credential was not verified: too many others are being verified')
+    }
     if (!(err instanceof AuthenticationUnavailable)) throw err
     log.error({ auditID, reason: err.message }, 'cannot authenticate')
     return status.serviceUnavailable('the credential could not be verified: the apiserver did not answer')
@@ -203,19 +207,22 @@ export class RequestHandler {
 
   /** The request goes upstream, or is answered with the error that keeps it from going there. */
   async #proxy(exchange: Exchange, from: Authenticated): Promise<void> {
-    const { upstream } = this.#deps
+    const { upstream, impersonation: authorizer } = this.#deps
     let authenticated = from
     try {
       let impersonation = readImpersonation(exchange.headers)
       if (impersonation !== undefined && from.passage === 'asserted' && upstream.asserter.impersonates) {
         const attributes = requestAttributes(exchange.info, exchange.target)
-        const user = await this.#impersonation.authorize(from.user, impersonation.asked, attributes)
+        const user = await authorizer.authorize(from.user, impersonation.asked, attributes)
         impersonation = { ...impersonation, target: withOriginalUser(user, from.user) }
         authenticated = { user: impersonation.target, passage: 'asserted' }
       } else if (impersonation !== undefined) {
-        impersonation = await this.#impersonation.expect(impersonation)
+        impersonation = await authorizer.expect(impersonation)
       }
       exchange.impersonation = impersonation
+      if (authenticated.passage === 'asserted' && upstream.asserter.impersonates) {
+        exchange.impersonated = authenticated.user
+      }
       const route = upstream.route(authenticated)
       await this.#forward(exchange, route instanceof Promise ? await route : route)
     } catch (err) {
@@ -226,10 +233,10 @@ export class RequestHandler {
   }
 
   async #forward(exchange: Exchange, route: Route): Promise<void> {
-    const { req, res, headers, audit, longRunning } = exchange
+    const { req, res, headers, audit, longRunning, impersonated } = exchange
     const observer = audit && new ResponseAudit(audit, this.#deps.captures, exchange)
     const request: ForwardRequest = {
-      connections: route.connections,
+      connections: impersonated === undefined ? route.connections : explaining(route, impersonated),
       target: exchange.target.originForm,
       headers: upstreamHeaders(headers, {
         auditID: exchange.auditID,
@@ -284,6 +291,10 @@ export class RequestHandler {
     const elapsed = (recorder.now() - receivedAt) / 1000
     return systemTimers.after(Math.max(Math.ceil(allowed + LATENESS - elapsed), 0), () => forwarding.expire())
   }
+}
+
+function explaining({ connections }: Route, user: UserInfo): UpstreamConnections {
+  return rewritingRefusals(connections, (body) => explainRefusal(body, user))
 }
 
 /** How a request is recorded that the policy cannot be asked about. */

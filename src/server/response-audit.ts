@@ -1,3 +1,4 @@
+import { NOT_IMPERSONATED } from '../audit/annotations.js'
 import type { AuditContext } from '../audit/context.js'
 import type { CapturedBody } from '../audit/captured-body.js'
 import type { BodyCapture } from '../audit/capture/capture.js'
@@ -13,6 +14,7 @@ import type { ResponseObserver } from '../upstream/response-pump.js'
 import { bodyFate } from './body-fate.js'
 import { deprecationAnnotations } from './deprecation.js'
 import type { Exchange } from './exchange.js'
+import { isRefusedProxy } from './proxy-refused.js'
 
 /**
  * Turns what passes in one exchange into the stages and bodies of its audit events: which bodies are captured, when a
@@ -120,7 +122,8 @@ export class ResponseAudit implements ResponseObserver {
         audit.setStatus(status)
         if (responseBody !== undefined) audit.setResponseBody(responseBody)
       }
-      if (!this.#refusesImpersonation(status)) this.#impersonated()
+      if (this.#refusesProxy(status)) audit.annotate({ [NOT_IMPERSONATED]: REFUSED })
+      else if (!this.#refusesImpersonation(status)) this.#impersonated()
       return andThen(this.#requestBody(status, complete.request), (requestBody) => {
         if (requestBody !== undefined) audit.setRequestBody(requestBody)
         const started = this.#startedPending ? audit.responseStarted() : true
@@ -151,6 +154,13 @@ export class ResponseAudit implements ResponseObserver {
     this.#responseCapture?.discard()
   }
 
+  /** Whether the apiserver did not let the proxy act as the user, whom it therefore has not met. */
+  #refusesProxy(status: ResponseStatus): boolean {
+    const { impersonated, longRunning } = this.#exchange
+    if (impersonated === undefined) return false
+    return isRefusedProxy(status, impersonated, { prioritized: this.#prioritized, longRunning })
+  }
+
   /** kube-apiserver leaves impersonatedUser out where it refused the impersonation itself. */
   #refusesImpersonation(status: ResponseStatus): boolean {
     const { authenticated, impersonation, longRunning } = this.#exchange
@@ -171,6 +181,8 @@ export class ResponseAudit implements ResponseObserver {
 function userOf({ authenticated }: Exchange): string {
   return authenticated?.user.username ?? ''
 }
+
+const REFUSED = 'the apiserver did not let the proxy act as the user'
 
 /**
  * Paths without a resource whose answers are API objects: discovery, and what a server says of itself

@@ -22,11 +22,18 @@ export interface StatusPorts {
 export class StatusListeners {
   readonly #healthz: StatusListener | undefined
   readonly #metrics: StatusListener | undefined
+  readonly #everywhere: readonly string[]
+  readonly #log: Logger
   #shuttingDown = false
 
   /** @param metrics the metrics in Prometheus' text format */
   constructor(options: StatusListenersOptions, metrics: () => Promise<string>) {
-    const { healthz, metricsAddress } = options
+    const { healthz, metricsAddress, log } = options
+    this.#log = log
+    this.#everywhere = [
+      ...(isEverywhere(healthz) ? ['healthz-bind-address'] : []),
+      ...(isEverywhere(metricsAddress) ? ['metrics-bind-address'] : []),
+    ]
     this.#healthz = healthz && this.#newHealthz(healthz, options)
     this.#metrics = metricsAddress && newMetrics(metricsAddress, metrics)
   }
@@ -35,6 +42,11 @@ export class StatusListeners {
   async start(): Promise<void> {
     await this.#healthz?.listen()
     await this.#metrics?.listen()
+    for (const flag of this.#everywhere)
+      this.#log.info(
+        { flag },
+        `--${flag} is served on all interfaces, without TLS, to whoever can reach them`,
+      )
   }
 
   get ports(): StatusPorts {
@@ -63,6 +75,10 @@ export class StatusListeners {
     ]
     return new StatusListener(address, new Map(pages))
   }
+}
+
+function isEverywhere(address: ListenAddress | undefined): boolean {
+  return address !== undefined && 'host' in address && address.host === ''
 }
 
 function newMetrics(address: ListenAddress, metrics: () => Promise<string>): StatusListener {

@@ -20,7 +20,8 @@ export interface StatusOptions {
 }
 
 const GROUP = 'Health and metrics'
-const ADDRESS = 'HOST:PORT or :PORT. Empty or 0 turns it off.'
+const ADDRESS =
+  'HOST:PORT, such as 127.0.0.1:PORT; :PORT is all interfaces, for whoever can reach them. Empty or 0 turns it off.'
 
 export const STATUS_FLAGS = [
   {

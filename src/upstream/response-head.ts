@@ -15,7 +15,7 @@ export interface ResponseHead {
 export type RawHeaders = readonly (Buffer | string)[]
 
 /** k8s.io/api/flowcontrol/v1 ResponseHeaderMatchedPriorityLevelConfigurationUID. */
-const PRIORITY_LEVEL = 'x-kubernetes-pf-prioritylevel-uid'
+export const PRIORITY_LEVEL = 'x-kubernetes-pf-prioritylevel-uid'
 const NO_WARNINGS: readonly string[] = []
 
 /** Of an upgrade that was agreed to. */

@@ -1,11 +1,13 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
+import { Registry } from 'prom-client'
 import t from 'tap'
 import { newAuthentication } from '../../src/authentication/new-authentication.js'
 import { readAuthenticationOptions } from '../../src/authentication/options.js'
 import { ConfigError } from '../../src/errors.js'
 import { ClientHeaders } from '../../src/request/client-headers.js'
+import { newReviewMetrics } from '../../src/cluster/review-metrics.js'
 import type { ReviewClient } from '../../src/cluster/reviews.js'
 import { settingsOf } from '../support/flags.js'
 import { memoryLog } from '../support/log.js'
@@ -20,7 +22,13 @@ function setUp(t: { teardown(f: () => unknown): void }, flags: readonly string[]
     authorization: () => Promise.resolve(undefined),
   }
   const { log } = memoryLog()
-  const made = newAuthentication(options, { reviews, bare: () => reviews.connections, log, now: Date.now })
+  const made = newAuthentication(options, {
+    reviews,
+    bare: () => reviews.connections,
+    reviewMetrics: newReviewMetrics(new Registry()),
+    log,
+    now: Date.now,
+  })
   t.teardown(() => made.close())
   const socket = { getPeerCertificate: () => ({}) } as unknown as TLSSocket
   return {

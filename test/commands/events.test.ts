@@ -48,6 +48,11 @@ void t.test('-o json prints the lines as they are', async (t) => {
   })
   t.equal(stdout, expected.map((line) => `${line}\n`).join(''))
   t.ok(expected.length > 0)
+  // But for what a terminal obeys or hides.
+  const hostile = line(1, { user: { username: 'bob\u009b31m\u202e\u{e0041}' }, verb: '\u00ad\ufff9' })
+  const shown = await runCommand(['events', '-o', 'json'], { input: hostile })
+  t.match(shown.stdout, /^\{[ -~]*"bob\\u009b31m\\u202e\\udb40\\udc41"[ -~]*\}\n$/)
+  t.strictSame(JSON.parse(shown.stdout), JSON.parse(hostile))
 })
 
 void t.test('several files, gzip, rotated ones, time', async (t) => {

@@ -9,6 +9,7 @@ import { parse, parseAllDocuments } from 'yaml'
 import { FLAGS } from '../support/flags.js'
 import { parseArguments } from '../../src/cli/pflag.js'
 import { loadKubeconfig } from '../../src/kubeconfig/load.js'
+import { atLeast, newestApiserver } from '../support/apiservers.js'
 import { TestCluster } from '../support/cluster.js'
 import { waitForEvents } from '../support/audit-log.js'
 import { memoryLog } from '../support/log.js'
@@ -148,7 +149,11 @@ void t.test('in a real cluster', { skip: TestCluster.skip(), timeout: 180_000 },
     return { ask, auditLog: join(dir, 'audit.log') }
   }
   const as = ({ cert, key }: Issued, headers = {}): https.RequestOptions => ({ cert, key, headers })
-  const bob = cluster.pki.issue(cluster.ca, { name: 'bob', cn: 'bob', o: ['qa'], usage: 'client' })
+  const client = (name: string, cn: string, o: string) =>
+    cluster.pki.issue(cluster.ca, { name, cn, o: [o], usage: 'client' })
+  const bob = client('bob', 'bob', 'dev')
+  const stranger = client('eve', 'eve', 'dev')
+  const master = client('master', 'bob', 'system:masters')
 
   await t.test('rbac.yaml is enough for bearer tokens', async (t) => {
     await apply(manifests('rbac.yaml'))
@@ -171,16 +176,57 @@ void t.test('in a real cluster', { skip: TestCluster.skip(), timeout: 180_000 },
     t.notMatch(text, /User \\"bob\\" cannot list/)
   })
 
-  await t.test('for which rbac-impersonation.yaml is there', async (t) => {
+  await t.test('for which rbac-impersonation.yaml is there, by name', async (t) => {
     await apply(manifests('rbac-impersonation.yaml'))
-    const { ask } = await proxy(t, [`--client-ca-file=${cluster.ca.certFile}`])
+    const { ask, auditLog } = await proxy(t, [`--client-ca-file=${cluster.ca.certFile}`])
     t.match((await ask(as(bob))).text, /User \\"bob\\" cannot list resource \\"nodes\\"/)
-    t.equal((await ask(as(cluster.admin))).status, 200)
-    const other = await ask(as(cluster.admin, { 'impersonate-user': 'carol' }))
-    t.match(other.text, /User \\"carol\\" cannot list resource \\"nodes\\"/)
-    t.match((await ask(as(bob, { 'impersonate-user': 'carol' }))).text, /User \\"bob\\" cannot impersonate/)
+    const other = await ask(as(bob, { 'impersonate-user': 'alice' }))
+    t.match(other.text, /User \\"bob\\" cannot impersonate/, 'who may --as whom is for the apiserver to say')
+    for (const [who, name] of [
+      [cluster.admin, 'user \\\\"kubernetes-admin\\\\" of the groups \\\\"system:masters\\\\"'],
+      [stranger, 'user \\\\"eve\\\\" of the groups \\\\"dev\\\\"'],
+      [master, 'user \\\\"bob\\\\" of the groups \\\\"system:masters\\\\"'],
+    ] as const) {
+      const { status, text } = await ask(as(who))
+      t.equal(status, 403, name)
+      t.match(text, new RegExp(`does not let kube-audit-proxy act as ${name}`))
+      t.match(text, /User \\"system:serviceaccount:kube-audit-proxy:kube-audit-proxy\\" cannot impersonate/)
+    }
+    const refused = await waitForEvents(auditLog, (events) =>
+      events.find((e) => e.stage === 'ResponseComplete' && e.user.username === 'kubernetes-admin'),
+    )
+    t.match(refused, {
+      responseStatus: { code: 403 },
+      annotations: {
+        'kube-audit-proxy.io/not-impersonated': 'the apiserver did not let the proxy act as the user',
+      },
+    })
+  })
+
+  const skip = !atLeast(newestApiserver(), '1.36') && 'it has no constrained impersonation'
+  await t.test('or rbac-impersonation-constrained.yaml, for all but masters', { skip }, async (t) => {
+    await remove(cluster, manifests('rbac-impersonation.yaml'))
+    await apply(manifests('rbac-impersonation-constrained.yaml'))
+    const { ask } = await proxy(t, [`--client-ca-file=${cluster.ca.certFile}`])
+    t.match((await ask(as(stranger))).text, /User \\"eve\\" cannot list resource \\"nodes\\"/)
+    const node = client('n1', 'system:node:n1', 'system:nodes')
+    for (const who of [cluster.admin, master, node]) {
+      const { status, text } = await ask(as(who))
+      t.equal(status, 403)
+      t.match(text, /does not let kube-audit-proxy act as user/)
+    }
+    t.match((await ask(as(master))).text, /impersonating the system:masters group is not allowed/)
   })
 })
+
+/** Removes what was created of manifests that are for the whole cluster. */
+async function remove(cluster: TestCluster, all: readonly Manifest[]): Promise<void> {
+  for (const { apiVersion, kind, metadata } of all) {
+    const path = `/apis/${apiVersion}/${kind.toLowerCase()}s/${metadata.name}`
+    const { status, body } = await cluster.request(path, { method: 'DELETE' })
+    if (status !== 200) throw new Error(`DELETE ${path}: ${status}: ${body.toString()}`)
+  }
+}
 
 /** What creates manifests; with a query perhaps only as a trial. Answers the status and body for each. */
 async function applier(cluster: TestCluster) {

@@ -42,6 +42,7 @@ void t.test('columns', (t) => {
     ['a namespace', { objectRef: { resource: 'namespaces', namespace: 'a', name: 'a' } }, 5, 'namespaces/a'],
     ['a path, without its query', { objectRef: undefined, requestURI: '/healthz?verbose' }, 5, '/healthz'],
     ['control characters', { user: { username: 'b\x1b[31mo\nb\u202e' } }, 3, 'b\\u001b[31mo\\u000ab\\u202e'],
+    ['what cannot be seen', { verb: 'a\u00ad\ufff9\u{e0041}' }, 4, 'a\\u00ad\\ufff9\\udb40\\udc41'],
     ['no code yet', { responseStatus: {} }, 6, '-'],
     ['microseconds', { stageTimestamp: '2024-05-06T07:08:09.123457Z' }, 7, '0.0ms'],
     ['milliseconds', { stageTimestamp: '2024-05-06T07:08:09.423456Z' }, 7, '300ms'],

@@ -410,9 +410,7 @@ await t.test('what the flags amount to', async (t) => {
   for (const what of [
     'create tokenreviews.authentication.k8s.io',
     'create subjectaccessreviews.authorization.k8s.io',
-    'impersonate users',
-    'impersonate groups',
-    'impersonate serviceaccounts',
+    'impersonate groups system:authenticated',
     'impersonate uids.authentication.k8s.io',
     'impersonate userextras/authentication.kubernetes.io/credential-id.authentication.k8s.io',
     'impersonate userextras/kube-audit-proxy.io/original-uid.authentication.k8s.io',
@@ -424,8 +422,11 @@ await t.test('what the flags amount to', async (t) => {
   const behind = await StandIn.start({
     ...ok,
     identity: 'impersonation',
-    mayI: ({ resource, subresource }) =>
-      resource !== 'uids' && subresource !== 'kube-audit-proxy.io/original-uid' && resource !== '*',
+    mayI: ({ resource, subresource, name }) =>
+      resource !== 'uids' &&
+      subresource !== 'kube-audit-proxy.io/original-uid' &&
+      resource !== '*' &&
+      name !== 'system:masters',
     fileFlags: (s) => [`--requestheader-client-ca-file=${s.frontProxyCA.certFile}`],
   })
   t.teardown(() => behind.stop())

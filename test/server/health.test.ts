@@ -40,6 +40,13 @@ async function start(t: Test, options: Partial<StandInOptions> = {}) {
   }
 }
 
+await t.test('whoever listens everywhere is told so', async (t) => {
+  const { standIn } = await start(t, { flags: ['--healthz-bind-address=:0'] })
+  const said = standIn.proxy.logLines.filter((line) => line.includes('on all interfaces'))
+  t.equal(said.length, 1, 'and of the other, which has an address, nothing')
+  t.match(JSON.parse(said[0] ?? ''), { level: 'info', flag: 'healthz-bind-address' })
+})
+
 const READYZ = [
   '[+]ping ok',
   '[+]upstream ok',

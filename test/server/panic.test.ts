@@ -14,7 +14,6 @@ import { PolicyEvaluator } from '../../src/audit/policy/evaluate.js'
 import { parsePolicy } from '../../src/audit/policy/load.js'
 import type { Authenticator } from '../../src/authentication/authenticator.js'
 import { X_REMOTE } from '../../src/request/identity-headers.js'
-import type { ReviewClient } from '../../src/cluster/reviews.js'
 import { Admission } from '../../src/server/admission.js'
 import { RequestHandler } from '../../src/server/handler.js'
 import { InFlight } from '../../src/server/in-flight.js'
@@ -67,8 +66,11 @@ async function serve(
       onTruncated: () => undefined,
     }),
     upstream: new Upstream(() => connections, new RequestHeaderAsserter(() => connections)),
-    reviews: undefined as unknown as ReviewClient,
     requestTimeout: 60_000,
+    impersonation: {
+      authorize: (_user, asked) => Promise.resolve(asked),
+      expect: (as) => Promise.resolve(as),
+    },
     inFlight: new InFlight(),
     log: memoryLog().log,
     observeLevel: () => undefined,

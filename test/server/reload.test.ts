@@ -5,6 +5,7 @@ import { get, type IncomingMessage } from 'node:http'
 import https, { type RequestOptions } from 'node:https'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { setTimeout as delay } from 'node:timers/promises'
 import { connect } from 'node:tls'
 import t, { type Test } from 'tap'
 import { readAuditLog } from '../support/audit-log.js'
@@ -135,6 +136,66 @@ await t.test('the policy', async (t) => {
   await underLoad(t, () => writeFileSync(file('policy.yaml'), POLICY('None')))
   await standIn.ask('/api/v1/pods', { headers: { 'audit-id': 'mended' } })
   t.equal(level('mended'), undefined)
+})
+
+const WHOLE = [
+  'apiVersion: audit.k8s.io/v1',
+  'kind: Policy',
+  'rules:',
+  '- level: None',
+  '  users: [system:kube-proxy]',
+  '- level: Metadata',
+  '',
+].join('\n')
+
+/** It parses, and records nothing. */
+const HALF = WHOLE.slice(0, WHOLE.indexOf('None') + 4)
+
+await t.test('half a policy, while somebody is writing it, is not read', async (t) => {
+  /** The first reload, and requests without an event; undefined where the test was too slow to be somebody who is writing. */
+  const write = async () => {
+    const { standIn, proxy, file } = await start(t, { policy: WHOLE })
+    const policy = file('policy.yaml')
+    const lost: string[] = []
+    let last = performance.now()
+    const writes = (text: string): boolean => {
+      writeFileSync(policy, text)
+      const pause = performance.now() - last
+      last += pause
+      return pause < 500
+    }
+    writes(HALF)
+    proxy.child.kill('SIGHUP')
+    for (let i = 0; i < 40; i++) {
+      const auditID = `meanwhile-${i}`
+      await standIn.ask('/api/v1/pods', { headers: { 'audit-id': auditID } })
+      if (!readAuditLog(standIn.auditLog).some((event) => event.auditID === auditID)) lost.push(auditID)
+      await delay(60)
+      if (!writes(`${HALF} `) || !writes(HALF)) return undefined
+    }
+    if (!writes(WHOLE)) return undefined
+    const line = await proxy.logged(`"file":"${NAME}"`)
+    return { lost, reloaded: JSON.parse(proxy.logLines[line] ?? '') as object }
+  }
+  let result = await write()
+  while (result === undefined) result = await write()
+  t.strictSame(result.lost, [])
+  t.match(result.reloaded, { msg: 'configuration reloaded', rules: 2, added: 0, removed: 0 })
+})
+
+await t.test('a policy that says less', async (t) => {
+  const { proxy, file } = await start(t, { policy: WHOLE })
+  writeFileSync(file('policy.yaml'), HALF)
+  const line = await proxy.logged('records less')
+  t.match(JSON.parse(proxy.logLines[line] ?? ''), { level: 'warn', file: NAME })
+  t.match(JSON.parse(proxy.logLines[line - 1] ?? ''), {
+    msg: 'configuration reloaded',
+    rules: 1,
+    added: 1,
+    addedRules: ['1: None'],
+    removed: 2,
+    removedRules: ['1: None', '2: Metadata'],
+  })
 })
 
 await t.test('SIGHUP reads everything again', async (t) => {

@@ -275,7 +275,7 @@ await t.test('a new policy reaches all workers, and a bad one is said once', asy
   await proxy.logged('cannot reload', from)
   from = proxy.logLines.length
   writeFileSync(file, 'apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: None}]\n')
-  await proxy.logged('"file":"audit-policy-file","msg":"configuration reloaded"', from)
+  await proxy.logged('"file":"audit-policy-file","rules":', from)
   // Where the log is that it has been read, the workers are told; a reload that is asked for waits for them.
   from = proxy.logLines.length
   proxy.child.kill('SIGHUP')

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { reviewAccess, type AccessReview, type AccessVerdict } from '../../cluster/access-review.js'
 import { ReviewError, type ReviewClient } from '../../cluster/reviews.js'
+import type { ReviewTurns } from '../../cluster/review-turns.js'
 import type { UserInfo } from '../../request/user-info.js'
 import { forbidden, withoutUser, type ImpersonationForbidden } from './forbidden.js'
 import { impersonatedUser, isNode, type Impersonation } from './headers.js'
@@ -24,16 +25,18 @@ const REMEMBERED = 10_000
  *
  * It asks at least one thing for each group and extra, as the apiserver does, but nothing twice for one request, and it
  * stops at the first that is refused in each mode. How many there can be, the size of a request's headers bounds, here as
- * there.
+ * there; how many at a time, the turns that users take.
  */
 export class ImpersonationAuthorizer {
   readonly #client: ReviewClient
+  readonly #turns: ReviewTurns
   readonly #server: ConstrainedImpersonation
   readonly #lastModes = new Map<string, Mode>()
 
   /** @param now milliseconds since the epoch */
-  constructor(client: ReviewClient, now: () => number = Date.now) {
+  constructor(client: ReviewClient, turns: ReviewTurns, now: () => number) {
     this.#client = client
+    this.#turns = turns
     this.#server = new ConstrainedImpersonation(client, now)
   }
 
@@ -44,6 +47,7 @@ export class ImpersonationAuthorizer {
    * @throws ImpersonationInvalid where they name no user
    * @throws ImpersonationForbidden
    * @throws ReviewError where the apiserver does not answer
+   * @throws TooManyReviews where it could not be asked
    */
   async authorize(requestor: UserInfo, asked: UserInfo, request: RequestAttributes): Promise<UserInfo> {
     if (asked.username === '') throw withoutUser(asked)
@@ -52,7 +56,9 @@ export class ImpersonationAuthorizer {
     const plans = constrained
       ? this.#lastFirst(requestor, constrainedPlans(requestor, asked, request))
       : [unconstrainedPlan(requestor, asked)]
-    const judge = new Judge(this.#client, constrained)
+    const ask = (review: AccessReview) =>
+      this.#turns.take(requestor.username, () => reviewAccess(this.#client, review))
+    const judge = new Judge(ask, constrained)
     let refusal: ImpersonationForbidden | undefined
     for (const { mode, requirements, target } of plans) {
       const refused = await judge.firstRefusal(requirements)
@@ -108,12 +114,12 @@ function keyOf({ username }: UserInfo): string {
 
 /** Asks what one request needs to know, nothing twice. */
 class Judge {
-  readonly #client: ReviewClient
+  readonly #review: (review: AccessReview) => Promise<AccessVerdict>
   readonly #constrained: boolean
   readonly #verdicts = new Map<string, AccessVerdict>()
 
-  constructor(client: ReviewClient, constrained: boolean) {
-    this.#client = client
+  constructor(review: (review: AccessReview) => Promise<AccessVerdict>, constrained: boolean) {
+    this.#review = review
     this.#constrained = constrained
   }
 
@@ -147,7 +153,7 @@ class Judge {
     const key = JSON.stringify(review)
     let verdict = this.#verdicts.get(key)
     if (verdict === undefined) {
-      verdict = await reviewAccess(this.#client, review)
+      verdict = await this.#review(review)
       this.#verdicts.set(key, verdict)
     }
     const { allowed, reason, evaluationError } = verdict

@@ -32,12 +32,12 @@ export interface ImpersonatedResponse {
  * What remains: a backend behind `.../proxy` of somebody who may impersonate can answer with these very words, and its
  * request is then recorded as its user's alone, with code 403. Where there is no Status to read (HEAD), the mark decides.
  *
- * @param requestor who asked
+ * @param requestor who asked; undefined where that is the proxy, whose name only the apiserver knows
  * @param target who was to be acted as
  */
 export function refusesImpersonation(
   { status, prioritized, longRunning }: ImpersonatedResponse,
-  requestor: string,
+  requestor: string | undefined,
   target: string,
 ): boolean {
   if (status.code !== 403 || prioritized) return false

@@ -45,6 +45,7 @@ for (const mode of MODES) {
           [expectedCredentials(by, mode, by === 'nobody' ? undefined : token?.[1])],
           name,
         )
+        if (one.body !== undefined) t.ok(requests[0]?.body === one.body, `${name}: its body, byte for byte`)
         if (by === 'bob' || by === 'carol')
           t.match(token?.[1]?.trim(), new RegExp(`^bearer ${by}token`, 'i'), name)
       }

@@ -4,6 +4,8 @@ import { authorizationHeaders, certificates, tokens } from './credentials.js'
 import { chunks, lengths, requestLines } from './framing.js'
 import { binaryBodies } from './binary-bodies.js'
 import { http2 } from './http2.js'
+import { combinations, credentials } from './identities.js'
+import { http2Frames } from './http2-frames.js'
 import { impersonationHeaders, remoteHeaders } from './identity-headers.js'
 import { jsonBodies } from './json-bodies.js'
 import { secretBodies } from './secret-bodies.js'
@@ -31,4 +33,7 @@ export const CASES = numbered([
   secretBodies,
   queries,
   auditIDs,
+  combinations,
+  credentials,
+  http2Frames,
 ])

@@ -31,8 +31,8 @@ function send(front: Front, one: HostileCase, given: Ingredients): Promise<numbe
   const door = front.door(one.certificate ?? 'alice')
   if (one.streams !== undefined) return exchangeHttp2(door, one.streams(given))
   if (one.frames !== undefined) {
-    const { bytes, streams } = one.frames(given)
-    return exchangeFrames(door, bytes, streams)
+    const { bytes, ids } = one.frames(given)
+    return exchangeFrames(door, bytes, ids)
   }
   const sent = one.bytes?.(given) ?? ''
   if (one.renegotiates !== undefined)

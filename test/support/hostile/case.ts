@@ -87,8 +87,8 @@ export interface HostileCase {
   /** Or, with HTTP/2: the fields of each request, pseudo-headers too, and its frames beyond these. */
   readonly streams?: (given: Ingredients) => readonly Stream[]
   readonly fates: readonly Fate[] | ((mode: Mode) => readonly Fate[])
-  /** Or frames of HTTP/2 that no request needs; `streams` is how many are to be answered. */
-  readonly frames?: (given: Ingredients) => { readonly bytes: Buffer; readonly streams: number }
+  /** Or frames of HTTP/2 that no request needs; `ids` are the streams that are to be answered. */
+  readonly frames?: (given: Ingredients) => { readonly bytes: Buffer; readonly ids: readonly number[] }
   /** The client asks for another handshake after the first answer, and then sends these bytes. */
   readonly renegotiates?: (given: Ingredients) => string
   /** The body that must arrive upstream as it is, one character per byte. */

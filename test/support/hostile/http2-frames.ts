@@ -31,13 +31,14 @@ const HANGS_AFTER = 15_000
  */
 export async function exchangeHttp2(door: Door, streams: readonly Stream[]): Promise<number[]> {
   const frames = streams.map((stream, i) => requestFrames(stream, 2 * i + 1))
-  return exchangeFrames(door, Buffer.concat([PREFACE, ...frames]), streams.length)
+  const ids = streams.map((_, i) => 2 * i + 1)
+  return exchangeFrames(door, Buffer.concat([PREFACE, ...frames]), ids)
 }
 
-/** The same for bytes of any kind, the preface among them; `count` streams are to be answered. */
-export async function exchangeFrames(door: Door, bytes: Buffer, count: number): Promise<number[]> {
+/** The same for bytes of any kind, the preface among them; the streams `ids` are to be answered. */
+export async function exchangeFrames(door: Door, bytes: Buffer, ids: readonly number[]): Promise<number[]> {
   const socket = await connect(door, 'h2')
-  const reader = new AnswerReader(socket, count)
+  const reader = new AnswerReader(socket, ids)
   socket.on('error', () => undefined)
   socket.write(bytes)
   const timer = setTimeout(() => reader.fail(new Error('no answer came')), HANGS_AFTER)
@@ -116,11 +117,11 @@ class AnswerReader {
   readonly #ended = new Set<number>()
 
   readonly #socket: TLSSocket
-  readonly #count: number
+  readonly #ids: readonly number[]
 
-  constructor(socket: TLSSocket, count: number) {
+  constructor(socket: TLSSocket, ids: readonly number[]) {
     this.#socket = socket
-    this.#count = count
+    this.#ids = ids
     this.answers = new Promise((resolve, reject) => {
       this.#settle = resolve
       this.fail = reject
@@ -147,11 +148,11 @@ class AnswerReader {
       if (over) this.#ended.add(id)
       if (type === GOAWAY && payload.readUInt32BE(4) !== 0) this.#finish()
     }
-    if (this.#ended.size === this.#count) this.#finish()
+    if (this.#ids.every((id) => this.#ended.has(id))) this.#finish()
   }
 
   #finish(): void {
-    this.#settle(Array.from({ length: this.#count }, (_, i) => this.#codes.get(2 * i + 1) ?? 0))
+    this.#settle(this.#ids.map((id) => this.#codes.get(id) ?? 0))
   }
 }
 

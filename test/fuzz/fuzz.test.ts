@@ -12,7 +12,7 @@ for (const { name, property } of targets) {
       seed: 1,
       numRuns: 200,
     }) as fc.RunDetails<unknown>
-    t.notOk(failed, `${JSON.stringify(counterexample)}: ${String(errorInstance)}`)
+    t.notOk(failed, `${fc.stringify(counterexample)}: ${String(errorInstance)}`)
     t.end()
   })
 }

@@ -28,14 +28,14 @@ if (!(seconds > 0) || !Number.isInteger(seed) || chosen.length === 0) {
 
 let failures = 0
 for (const { name, property } of chosen) {
-  const details = (await fc.check(property(LIMIT), {
+  const details: fc.RunDetails<unknown> = await fc.check(property(LIMIT), {
     seed,
     numRuns: Number.MAX_SAFE_INTEGER,
     interruptAfterTimeLimit: (seconds * 1000) / chosen.length,
     skipAllAfterTimeLimit: (seconds * 1000) / chosen.length,
     markInterruptAsFailure: false,
     maxSkipsPerRun: 1,
-  })) as fc.RunDetails<unknown>
+  })
   console.log(`${name}: ${details.numRuns} inputs, seed ${seed}`)
   if (!details.failed) continue
   failures++

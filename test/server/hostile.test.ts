@@ -8,9 +8,12 @@ import { connect } from '../support/hostile/connection.js'
 import type { RawRequest } from '../support/hostile/raw-upstream.js'
 import { StandIn } from '../support/stand-in.js'
 
+// They are many.
+t.setTimeout(600_000)
+
 /** The cases that a real kube-apiserver is shown in test/e2e, here with a look at the bytes that go upstream. */
 for (const mode of MODES) {
-  await t.test(`hostile clients, and the bytes that go upstream by ${mode}`, async (t) => {
+  await t.test(`hostile clients, and the bytes that go upstream by ${mode}`, { timeout: 300_000 }, async (t) => {
     const { upstream, fronts, kitchen } = await RawFronts.start(t.testdir(), [mode])
     t.teardown(() => upstream.close())
     const [front] = fronts

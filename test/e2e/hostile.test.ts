@@ -221,6 +221,8 @@ function differences(one: HostileCase, mine: Told, native: Told | undefined, bod
   const users = new Set(mine.map((e) => JSON.stringify(e.user)))
   if (users.size !== 1) wrong.push(`its user changes: ${[...users].join(' ')}`)
   for (const ip of mine[0]?.sourceIPs ?? []) if (isIP(ip) === 0) wrong.push(`sourceIPs: ${ip}`)
+  if (one.unrecorded === true && mine.some((e) => e.requestObject !== undefined))
+    wrong.push('its body is there')
   if (native === undefined) return wrong
   const stages = (told: Told): string => told.map((e) => e.stage).join(' ')
   if (isOver(native) && stages(mine) !== stages(native)) {

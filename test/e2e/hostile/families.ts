@@ -8,6 +8,7 @@ import { combinations, credentials } from './identities.js'
 import { http2Frames } from './http2-frames.js'
 import { impersonationHeaders, remoteHeaders } from './identity-headers.js'
 import { jsonBodies } from './json-bodies.js'
+import { refusals } from './refusals.js'
 import { secretBodies } from './secret-bodies.js'
 import { queries } from './queries.js'
 import { targets } from './targets.js'
@@ -36,4 +37,5 @@ export const CASES = numbered([
   combinations,
   credentials,
   http2Frames,
+  refusals,
 ])

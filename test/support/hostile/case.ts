@@ -95,6 +95,8 @@ export interface HostileCase {
   readonly body?: string
   /** The body is beyond what the proxy reads: its event says so. */
   readonly unread?: boolean
+  /** The body is refused unread: no event has it. */
+  readonly unrecorded?: boolean
   /** The first kube-apiserver whose log tells of it. */
   readonly since?: string
   /** The client hangs up after its bytes, because what it began can never be answered. */

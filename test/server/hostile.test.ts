@@ -3,7 +3,7 @@ import t from 'tap'
 import { CASES } from '../e2e/hostile/families.js'
 import { attack } from '../support/hostile/attack.js'
 import { fatesOf, marker, markerOf, MODES } from '../support/hostile/case.js'
-import { credentialsOf, expectedCredentials, RawFronts } from '../support/hostile/raw-front.js'
+import { bearerTokens, credentialsOf, expectedCredentials, RawFronts } from '../support/hostile/raw-front.js'
 import { connect } from '../support/hostile/connection.js'
 import type { RawRequest } from '../support/hostile/raw-upstream.js'
 import { StandIn } from '../support/stand-in.js'
@@ -22,7 +22,9 @@ for (const mode of MODES) {
       const [front] = fronts
       if (front === undefined) throw new Error('no proxy')
       t.teardown(() => front.proxy.stop('SIGKILL'))
-      const answers = await attack(front, CASES, kitchen)
+      // A body passes in one mode as in the other.
+      const cases = CASES.filter(({ body }) => body === undefined || mode === 'request header')
+      const answers = await attack(front, cases, kitchen)
       t.equal(await front.proxy.stop(), 0, 'the proxy lived through it all')
       t.strictSame(upstream.faults, [], 'nothing went upstream but plain HTTP')
 
@@ -48,12 +50,20 @@ for (const mode of MODES) {
             .filter(([h]) => h.toLowerCase() === 'authorization')
           t.strictSame(
             requests.map(credentialsOf),
-            [expectedCredentials(by, mode, by === 'nobody' ? undefined : token?.[1])],
+            [
+              {
+                ...expectedCredentials(by, mode, by === 'nobody' ? undefined : token?.[1]),
+                ...(one.upgrades === true ? { hopByHop: ['upgrade: websocket'] } : {}),
+              },
+            ],
             name,
           )
           if (one.body !== undefined) t.ok(requests[0]?.body === one.body, `${name}: its body, byte for byte`)
-          if (by === 'bob' || by === 'carol')
-            t.match(token?.[1]?.trim(), new RegExp(`^bearer ${by}token`, 'i'), name)
+          if (by === 'bob' || by === 'carol') {
+            const [sent = '', ...more] = requests.flatMap(bearerTokens)
+            t.match(sent, new RegExp(`^${by}token`), `${name}: the token that was verified`)
+            t.strictSame(more, [], `${name}: and no other`)
+          }
         }
       }
       t.strictSame([...arrived.keys()], [], 'nothing else went upstream')

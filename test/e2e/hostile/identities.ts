@@ -191,6 +191,7 @@ const wsIdentity: Family['cases'] = PROTOCOLS.map(([name, more, fate]): HostileC
   certificate: 'none',
   bytes: (given) => websocket(given, more),
   fates: [fate],
+  upgrades: true,
 }))
 
 const CREDENTIALS: readonly (readonly [name: string, certificate: Certificate, lines: Lines, fate: Fate])[] =

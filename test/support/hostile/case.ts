@@ -93,6 +93,8 @@ export interface HostileCase {
   readonly renegotiates?: (given: Ingredients) => string
   /** The body that must arrive upstream as it is, one character per byte. */
   readonly body?: string
+  /** It asks for a WebSocket, and so goes upstream. */
+  readonly upgrades?: boolean
   /** The body is beyond what the proxy reads: its event says so. */
   readonly unread?: boolean
   /** The body is refused unread: no event has it. */

@@ -1,4 +1,5 @@
 import { ConfigError } from '../errors.js'
+import { quote } from '../go-quote.js'
 import {
   findFlag,
   nearest,
@@ -65,7 +66,7 @@ export function parseArguments(argv: readonly string[], flags: readonly Flag[]):
         string,
         string | undefined,
       ]
-      if (name === '' || name.startsWith('-')) throw new ConfigError(`bad flag syntax: ${arg}`)
+      if (name === '' || name.startsWith('-')) throw new ConfigError(`bad flag syntax: ${onOneLine(arg)}`)
       const flag = findFlag(flags, name)
       if (flag === undefined) throw unknownFlag(name, flags)
       const shown = `--${name.replaceAll('_', '-')}`
@@ -75,8 +76,10 @@ export function parseArguments(argv: readonly string[], flags: readonly Flag[]):
       while (letters !== '') {
         const letter = letters[0] as string
         const flag = flags.find((f) => f.shorthand === letter)
-        if (flag === undefined) throw new ConfigError(`unknown shorthand flag: '${letter}' in -${letters}`)
-        const problem = `flag needs an argument: '${letter}' in -${letters}`
+        if (flag === undefined) {
+          throw new ConfigError(`unknown shorthand flag: '${onOneLine(letter)}' in -${onOneLine(letters)}`)
+        }
+        const problem = `flag needs an argument: '${letter}' in -${onOneLine(letters)}`
         letters = letters.slice(1)
         let text: string | undefined
         if (letters.startsWith('=') && letters.length > 1) {
@@ -99,5 +102,12 @@ function unknownFlag(name: string, flags: readonly Flag[]): ConfigError {
     name.replaceAll('_', '-'),
     flags.map((flag) => flag.name),
   )
-  return new ConfigError(`unknown flag: --${name}${like === undefined ? '' : `; did you mean --${like}?`}`)
+  return new ConfigError(
+    `unknown flag: --${onOneLine(name)}${like === undefined ? '' : `; did you mean --${like}?`}`,
+  )
+}
+
+/** What was given, as it may stand in a message. */
+function onOneLine(text: string): string {
+  return text.replace(/\p{Cc}/gu, (c) => quote(c).slice(1, -1))
 }

@@ -83,8 +83,11 @@ class Session {
   readonly #session: ServerHttp2Session
   readonly #ticks: NodeJS.Timeout
   readonly #resets: TokenBucket
-  #open = 0
+  readonly #open = new Set<ServerHttp2Stream>()
   #idleTicks = 0
+  /** Pings that wait to be sent, and bytes that were sent, a tick ago. */
+  #unsent = 0
+  #written = -1
 
   readonly #socket: TLSSocket
   readonly #serveRequest: ServeRequest
@@ -128,10 +131,10 @@ class Session {
       if (stream.aborted) this.#onReset()
       return
     }
-    this.#open++
+    this.#open.add(stream)
     this.#idleTicks = 0
     stream.on('close', () => {
-      this.#open--
+      this.#open.delete(stream)
       if (stream.aborted && !response.cut) this.#onReset()
     })
     if (headers.expect?.toLowerCase() === '100-continue') stream.additionalHeaders({ ':status': 100 })
@@ -158,13 +161,27 @@ class Session {
 
   readonly #onTick = (): void => {
     if (this.#session.destroyed) return
-    if (this.#open === 0) {
+    if (this.#open.size === 0) {
       this.#idleTicks++
       if (this.#idleTicks >= IDLE_PINGS) this.close()
       return
     }
+    if (this.#isBroken()) return this.#session.destroy()
     // Whether it is answered is for TCP to find out: a client that is merely stopped may come back.
     this.#session.ping(ignore)
+  }
+
+  /**
+   * Whether the client broke the protocol while streams are open. nghttp2 then neither reads nor sends any more, so that
+   * nobody sees the client go, and Node.js says nothing: but the last ping was not sent, although nothing else waits to be.
+   */
+  #isBroken(): boolean {
+    const { outboundQueueSize = 0 } = this.#session.state
+    const { bytesWritten } = this.#socket
+    const isStuck = bytesWritten === this.#written && outboundQueueSize > this.#unsent
+    this.#unsent = outboundQueueSize
+    this.#written = bytesWritten
+    return isStuck && [...this.#open].every((stream) => stream.writableLength === 0)
   }
 }
 

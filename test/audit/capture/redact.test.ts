@@ -399,6 +399,22 @@ void t.test('a Status that quotes what it could not read', (t) => {
   )
   const { kind: _, ...fields } = misplaced
   t.strictSame(redactor.redactStatus(fields, PODS), { ...fields, message: m(misplaced.message) })
+  const patched = JSON.stringify({ kind: 'Secret', stringData: { p: 'hunter2' } })
+  for (const quoted of [patched, JSON.stringify(patched), 'map[KIND:Secret stringData:map[p:hunter2]]']) {
+    const status = {
+      kind: 'Status',
+      status: 'Failure',
+      message: ` "" is invalid: patch: Invalid value: ${quoted}: illegal base64 data at input byte 0`,
+      reason: 'Invalid',
+    }
+    t.strictSame(
+      redact(status, PODS),
+      { ...status, message: m(status.message) },
+      'a Secret that was patched in',
+    )
+    const { kind: _, ...fields } = status
+    t.strictSame(redactor.redactStatus(fields, PODS), { ...fields, message: m(status.message) })
+  }
   for (const reason of ['NotFound', 'Forbidden', 'AlreadyExists', 'Conflict']) {
     t.strictSame(redact(failure(reason), SECRETS), failure(reason))
   }

@@ -1,7 +1,7 @@
-import type { HostileCase, Ingredients, NumberedCase } from './case.js'
-import { exchange } from './connection.js'
+import { needsHttp2, type HostileCase, type Ingredients, type NumberedCase } from './case.js'
+import { exchange, exchangeRenegotiating } from './connection.js'
 import type { Front } from './front.js'
-import { exchangeHttp2, offersHttp2 } from './http2-frames.js'
+import { exchangeFrames, exchangeHttp2, offersHttp2 } from './http2-frames.js'
 
 export type Kitchen = Pick<Ingredients, 'robotToken' | 'serviceAccountKey'>
 
@@ -14,7 +14,7 @@ export async function attack(
   kitchen: Kitchen,
 ): Promise<Map<NumberedCase, readonly number[] | string>> {
   const http2 = await offersHttp2(front.door('none'))
-  const todo = cases.filter((one) => http2 || one.streams === undefined)
+  const todo = cases.filter((one) => http2 || !needsHttp2(one))
   const answers = new Map<NumberedCase, readonly number[] | string>()
   const queue = todo.values()
   const work = async (): Promise<void> => {
@@ -30,7 +30,14 @@ export async function attack(
 function send(front: Front, one: HostileCase, given: Ingredients): Promise<number[]> {
   const door = front.door(one.certificate ?? 'alice')
   if (one.streams !== undefined) return exchangeHttp2(door, one.streams(given))
-  return exchange(door, one.bytes?.(given) ?? '', one.hangsUp === true)
+  if (one.frames !== undefined) {
+    const { bytes, ids } = one.frames(given)
+    return exchangeFrames(door, bytes, ids)
+  }
+  const sent = one.bytes?.(given) ?? ''
+  if (one.renegotiates !== undefined)
+    return exchangeRenegotiating(door, String(sent), one.renegotiates(given))
+  return exchange(door, sent, one.hangsUp === true)
 }
 
 function pathOf(id: string, part = ''): string {

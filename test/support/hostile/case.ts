@@ -13,8 +13,18 @@ export const BAD_CERTIFICATES = [
   'of another authority',
   'of an authority of the same name',
   'signed by a leaf',
+  'signed by a leaf of an intermediate authority',
+  'without a name',
+  'with two UIDs',
+  'of an intermediate authority, without it',
 ] as const
-export type Certificate = 'alice' | 'eve' | 'none' | (typeof BAD_CERTIFICATES)[number]
+export type Certificate =
+  | 'alice'
+  | 'eve'
+  | 'none'
+  /** alice's, by an intermediate authority that comes along. */
+  | 'alice, by an intermediate authority'
+  | (typeof BAD_CERTIFICATES)[number]
 
 /** What becomes of one request of a case. They are listed in the order in which the client gets its answers. */
 export type Fate =
@@ -58,7 +68,7 @@ export const MODES: readonly Mode[] = ['request header', 'impersonation']
 
 /** What the bytes of a case are made from. */
 export interface Ingredients {
-  /** case-017: the Audit-ID of its requests, and a part of their paths, by which the logs are searched. */
+  /** case-0017: the Audit-ID of its requests, and a part of their paths, by which the logs are searched. */
   readonly id: string
   /** A path of its own that everybody but nobody may get; `part` tells apart the requests of one case. */
   path(part?: string): string
@@ -77,6 +87,20 @@ export interface HostileCase {
   /** Or, with HTTP/2: the fields of each request, pseudo-headers too, and its frames beyond these. */
   readonly streams?: (given: Ingredients) => readonly Stream[]
   readonly fates: readonly Fate[] | ((mode: Mode) => readonly Fate[])
+  /** Or frames of HTTP/2 that no request needs; `ids` are the streams that are to be answered. */
+  readonly frames?: (given: Ingredients) => { readonly bytes: Buffer; readonly ids: readonly number[] }
+  /** The client asks for another handshake after the first answer, and then sends these bytes. */
+  readonly renegotiates?: (given: Ingredients) => string
+  /** The body that must arrive upstream as it is, one character per byte. */
+  readonly body?: string
+  /** It asks for a WebSocket, and so goes upstream. */
+  readonly upgrades?: boolean
+  /** The body is beyond what the proxy reads: its event says so. */
+  readonly unread?: boolean
+  /** The body is refused unread: no event has it. */
+  readonly unrecorded?: boolean
+  /** The first kube-apiserver whose log tells of it. */
+  readonly since?: string
   /** The client hangs up after its bytes, because what it began can never be answered. */
   readonly hangsUp?: boolean
 }
@@ -101,16 +125,20 @@ export interface NumberedCase extends HostileCase {
 export function numbered(families: readonly Family[]): NumberedCase[] {
   return families
     .flatMap(({ family, cases }) => cases.map((one) => ({ ...one, family })))
-    .map((one, i) => ({ ...one, id: `case-${String(i + 1).padStart(3, '0')}` }))
+    .map((one, i) => ({ ...one, id: `case-${String(i + 1).padStart(4, '0')}` }))
+}
+
+export function needsHttp2({ streams, frames }: HostileCase): boolean {
+  return streams !== undefined || frames !== undefined
 }
 
 export function fatesOf(one: HostileCase, mode: Mode): readonly Fate[] {
   return typeof one.fates === 'function' ? one.fates(mode) : one.fates
 }
 
-/** The case and the part of it that an audit event or a request is about: case-017, case-017-inner. */
+/** The case and the part of it that an audit event or a request is about: case-0017, case-0017-inner. */
 export function marker(auditID: string, uri: string): string | undefined {
-  const pattern = /case-\d{3}(?:-[a-z0-9]+)?/
+  const pattern = /case-\d{4}(?:-[a-z0-9]+)?/
   return (pattern.exec(uri) ?? pattern.exec(auditID))?.[0]
 }
 

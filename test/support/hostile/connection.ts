@@ -39,6 +39,26 @@ export async function exchange(door: Door, bytes: string | Buffer, hangUp: boole
   return codes
 }
 
+/** Sends a request over TLS 1.2, and after its answer a handshake and a second one. The status codes of both. */
+export async function exchangeRenegotiating(door: Door, first: string, second: string): Promise<number[]> {
+  const socket = tls.connect({ host: '127.0.0.1', maxVersion: 'TLSv1.2', ...door })
+  await once(socket, 'secureConnect')
+  const received: Buffer[] = []
+  socket.on('error', () => undefined)
+  const closed = once(socket, 'close')
+  const timer = setTimeout(() => socket.destroy(new Error('hangs')), HANGS_AFTER)
+  const answered = once(socket, 'data')
+  socket.on('data', (chunk: Buffer) => received.push(chunk))
+  socket.write(Buffer.from(first, 'latin1'))
+  await Promise.race([answered, closed])
+  socket.renegotiate({}, () => undefined)
+  socket.write(Buffer.from(second, 'latin1'))
+  await closed.catch(() => undefined)
+  clearTimeout(timer)
+  if (socket.errored?.message === 'hangs') throw new Error('no end came after another handshake')
+  return readResponses(Buffer.concat(received))
+}
+
 /** The status codes of the responses that make up `bytes`, 1xx left out. Throws where they are not whole responses. */
 export function readResponses(bytes: Buffer): number[] {
   const codes: number[] = []

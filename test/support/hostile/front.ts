@@ -8,7 +8,17 @@ import { ProxyProcess } from '../proxy-process.js'
 import type { Certificate, Mode } from './case.js'
 import type { Door } from './connection.js'
 
-export const POLICY = everythingAt('Metadata', ['subjectaccessreviews', 'selfsubjectaccessreviews'])
+/** Bodies of what alice may write, and of nothing else. */
+export const POLICY = everythingAt('Metadata', ['subjectaccessreviews', 'selfsubjectaccessreviews']).replace(
+  '- level: Metadata',
+  `- level: RequestResponse
+  resources:
+  - {group: "", resources: [configmaps, secrets, serviceaccounts/token]}
+  - {group: apps, resources: [deployments]}
+  - {group: apiextensions.k8s.io, resources: [customresourcedefinitions]}
+  - {group: authentication.k8s.io, resources: [tokenreviews]}
+- level: Metadata`,
+)
 
 /** For --token-auth-file, and what TokenReviews answer. */
 export const TOKENS = ['bobtoken,bob,uid-bob,"viewers"', 'caroltoken,carol,uid-carol,"viewers"']
@@ -30,6 +40,12 @@ export function clientCertificates({ pki, ca }: Authorities): Map<Certificate, I
   const bySelf = pki.ca('kubernetes-admin')
   const sameName = pki.ca('impostor-ca', 'ca')
   const byLeaf = pki.issue(alice, { name: 'by-leaf', ...bad })
+  const intermediate = pki.intermediate(ca, 'intermediate')
+  const byIntermediate = pki.issue(intermediate, {
+    ...{ name: 'alice-by-intermediate', cn: 'alice', o: ['dev', 'qa'] },
+    ...client,
+  })
+  const leafBelow = pki.issue(byIntermediate, { name: 'leaf-below', ...bad })
   return new Map<Certificate, Issued>([
     ['alice', alice],
     ['eve', pki.issue(ca, { name: 'eve', cn: 'eve', o: ['dev'], ...client })],
@@ -56,6 +72,17 @@ export function clientCertificates({ pki, ca }: Authorities): Map<Certificate, I
     ['of another authority', pki.issue(pki.ca('other-ca'), { name: 'by-other', ...bad })],
     ['of an authority of the same name', pki.issue(sameName, { name: 'by-impostor', ...bad })],
     ['signed by a leaf', { ...byLeaf, cert: byLeaf.cert + alice.cert }],
+    [
+      'signed by a leaf of an intermediate authority',
+      { ...leafBelow, cert: leafBelow.cert + byIntermediate.cert + intermediate.cert },
+    ],
+    ['without a name', pki.issue(ca, { name: 'nameless', ...bad, cn: '' })],
+    ['with two UIDs', pki.issue(ca, { name: 'two-uids', ...bad, uids: ['1', '2'] })],
+    [
+      'alice, by an intermediate authority',
+      { ...byIntermediate, cert: byIntermediate.cert + intermediate.cert },
+    ],
+    ['of an intermediate authority, without it', byIntermediate],
   ])
 }
 

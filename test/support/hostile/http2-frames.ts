@@ -5,16 +5,22 @@ import type { Stream } from './case.js'
 /** Name and value of a header field, one character per byte, sent as they are. */
 export type Field = readonly [name: string, value: string]
 
-const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
-const DATA = 0
-const HEADERS = 1
-const RST_STREAM = 3
-const SETTINGS = 4
-const GOAWAY = 7
-const CONTINUATION = 9
-const END_STREAM = 1
-const ACK = 1
-const END_HEADERS = 4
+export const MAGIC = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
+export const DATA = 0
+export const HEADERS = 1
+export const PRIORITY = 2
+export const RST_STREAM = 3
+export const SETTINGS = 4
+export const PUSH_PROMISE = 5
+export const PING = 6
+export const GOAWAY = 7
+export const WINDOW_UPDATE = 8
+export const CONTINUATION = 9
+export const END_STREAM = 1
+export const ACK = 1
+export const END_HEADERS = 4
+export const PADDED = 8
+export const WITH_PRIORITY = 32
 /** RFC 9113 section 4.2: what every receiver takes. */
 const MAX_FRAME = 16_384
 const HANGS_AFTER = 15_000
@@ -24,13 +30,17 @@ const HANGS_AFTER = 15_000
  * answers the status code of each: 0 where its stream was reset or the connection closed.
  */
 export async function exchangeHttp2(door: Door, streams: readonly Stream[]): Promise<number[]> {
+  const frames = streams.map((stream, i) => requestFrames(stream, 2 * i + 1))
+  const ids = streams.map((_, i) => 2 * i + 1)
+  return exchangeFrames(door, Buffer.concat([PREFACE, ...frames]), ids)
+}
+
+/** The same for bytes of any kind, the preface among them; the streams `ids` are to be answered. */
+export async function exchangeFrames(door: Door, bytes: Buffer, ids: readonly number[]): Promise<number[]> {
   const socket = await connect(door, 'h2')
-  const reader = new AnswerReader(socket, streams.length)
+  const reader = new AnswerReader(socket, ids)
   socket.on('error', () => undefined)
-  // Without a table, the server's fields are all literals or static.
-  const settings = Buffer.from([0, 1, 0, 0, 0, 0])
-  socket.write(Buffer.concat([Buffer.from(PREFACE), frame(SETTINGS, 0, 0, settings)]))
-  streams.forEach((stream, i) => socket.write(requestFrames(stream, 2 * i + 1)))
+  socket.write(bytes)
   const timer = setTimeout(() => reader.fail(new Error('no answer came')), HANGS_AFTER)
   try {
     return await reader.answers
@@ -51,7 +61,10 @@ export async function offersHttp2(door: Door): Promise<boolean> {
   }
 }
 
-function requestFrames({ fields, data, trailers }: Stream, id: number): Buffer {
+/** What a client begins with. Without a table, the server's fields are all literals or static. */
+export const PREFACE = Buffer.concat([MAGIC, frame(SETTINGS, 0, 0, Buffer.from([0, 1, 0, 0, 0, 0]))])
+
+export function requestFrames({ fields, data, trailers }: Stream, id: number): Buffer {
   const frames: Buffer[] = [headerFrames(fields, id, data === undefined && trailers === undefined)]
   if (data !== undefined)
     frames.push(frame(DATA, trailers === undefined ? END_STREAM : 0, id, Buffer.from(data, 'latin1')))
@@ -59,10 +72,8 @@ function requestFrames({ fields, data, trailers }: Stream, id: number): Buffer {
   return Buffer.concat(frames)
 }
 
-function headerFrames(fields: readonly Field[], id: number, endStream: boolean): Buffer {
-  const block = Buffer.concat(
-    fields.flatMap(([name, value]) => [Buffer.from([0]), literal(name), literal(value)]),
-  )
+export function headerFrames(fields: readonly Field[], id: number, endStream: boolean): Buffer {
+  const block = fieldBlock(fields)
   const frames: Buffer[] = []
   for (let at = 0; at === 0 || at < block.length; at += MAX_FRAME) {
     const last = at + MAX_FRAME >= block.length
@@ -72,8 +83,13 @@ function headerFrames(fields: readonly Field[], id: number, endStream: boolean):
   return Buffer.concat(frames)
 }
 
+/** Literal fields without indexing: RFC 7541 section 6.2.2. */
+export function fieldBlock(fields: readonly Field[]): Buffer {
+  return Buffer.concat(fields.flatMap(([name, value]) => [Buffer.from([0]), literal(name), literal(value)]))
+}
+
 /** RFC 7541 section 5.2, without Huffman. */
-function literal(text: string): Buffer {
+export function literal(text: string): Buffer {
   const bytes = Buffer.from(text, 'latin1')
   if (bytes.length < 127) return Buffer.concat([Buffer.from([bytes.length]), bytes])
   const prefix = [127]
@@ -82,7 +98,7 @@ function literal(text: string): Buffer {
   return Buffer.concat([Buffer.from([...prefix, rest]), bytes])
 }
 
-function frame(type: number, flags: number, id: number, payload: Buffer): Buffer {
+export function frame(type: number, flags: number, id: number, payload: Buffer): Buffer {
   const head = Buffer.alloc(9)
   head.writeUIntBE(payload.length, 0, 3)
   head[3] = type
@@ -101,11 +117,11 @@ class AnswerReader {
   readonly #ended = new Set<number>()
 
   readonly #socket: TLSSocket
-  readonly #count: number
+  readonly #ids: readonly number[]
 
-  constructor(socket: TLSSocket, count: number) {
+  constructor(socket: TLSSocket, ids: readonly number[]) {
     this.#socket = socket
-    this.#count = count
+    this.#ids = ids
     this.answers = new Promise((resolve, reject) => {
       this.#settle = resolve
       this.fail = reject
@@ -132,11 +148,11 @@ class AnswerReader {
       if (over) this.#ended.add(id)
       if (type === GOAWAY && payload.readUInt32BE(4) !== 0) this.#finish()
     }
-    if (this.#ended.size === this.#count) this.#finish()
+    if (this.#ids.every((id) => this.#ended.has(id))) this.#finish()
   }
 
   #finish(): void {
-    this.#settle(Array.from({ length: this.#count }, (_, i) => this.#codes.get(2 * i + 1) ?? 0))
+    this.#settle(this.#ids.map((id) => this.#codes.get(id) ?? 0))
   }
 }
 

@@ -1,6 +1,7 @@
 import { sign } from 'node:crypto'
 import { join } from 'node:path'
 import { PKI } from '../pki.js'
+import { BEARER_PROTOCOL } from '../../../src/request/bearer-protocol.js'
 import type { Kitchen } from './attack.js'
 import type { Identity, Mode } from './case.js'
 import { clientCertificates, Front, type Authorities } from './front.js'
@@ -118,6 +119,19 @@ export function credentialsOf({ headers, peer }: RawRequest): Credentials {
     impersonate: peer === 'kube-audit-proxy' ? pick(/^impersonate-/) : undefined,
     hopByHop: pick(HOP_BY_HOP),
   }
+}
+
+/** The bearer tokens of a request: what Authorization says, and what is among the protocols of a WebSocket. */
+export function bearerTokens({ headers }: RawRequest): string[] {
+  return headers.flatMap(([name, value]) => {
+    if (name.toLowerCase() === 'authorization') return [value.trim().replace(/^bearer +/i, '')]
+    if (name.toLowerCase() !== 'sec-websocket-protocol') return []
+    return value
+      .split(',')
+      .map((protocol) => protocol.trim())
+      .filter((protocol) => protocol.startsWith(BEARER_PROTOCOL))
+      .map((protocol) => Buffer.from(protocol.slice(BEARER_PROTOCOL.length), 'base64url').toString())
+  })
 }
 
 /** @param token the bearer token of bob, carol and robot */

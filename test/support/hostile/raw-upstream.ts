@@ -63,11 +63,21 @@ export class RawUpstream {
     socket.on('error', () => undefined)
     const subject = socket.getPeerCertificate().subject as { CN?: string } | undefined
     let pending = Buffer.alloc(0)
+    let chunks: Buffer[] = []
+    let size = 0
+    let wanted = 0
     socket.on('data', (chunk: Buffer) => {
-      pending = Buffer.concat([pending, chunk])
+      chunks.push(chunk)
+      size += chunk.length
+      // A large body is not read again and again.
+      if (size < wanted) return
+      pending = Buffer.concat(chunks)
       try {
         for (;;) {
           const parsed = readRequest(pending.toString('latin1'), subject?.CN)
+          chunks = [pending]
+          size = pending.length
+          wanted = parsed === undefined ? announcedLength(pending) : 0
           if (parsed === undefined) return
           pending = pending.subarray(parsed.length)
           socket.write(this.#answer(parsed.request), 'latin1')
@@ -150,6 +160,13 @@ function readRequest(
   if (body === undefined) return undefined
   const [, method, target] = line as unknown as [string, string, string]
   return { request: { method, target, headers, body: body.data, peer }, length: body.end }
+}
+
+/** The length of a request whose head is there, as far as it says. */
+function announcedLength(pending: Buffer): number {
+  const end = pending.indexOf('\r\n\r\n')
+  const head = pending.toString('latin1', 0, Math.max(end, 0))
+  return end + 4 + Number(/^content-length: (\d+)$/im.exec(head)?.[1] ?? 0)
 }
 
 interface Body {

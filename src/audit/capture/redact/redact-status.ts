@@ -29,9 +29,15 @@ export function mayQuote(status: string | undefined, reason: string | undefined)
   return status !== 'Success' && !SAFE_REASONS.has(reason ?? '')
 }
 
-/** Whether the message of a Status is about decoding an object with credentials, whatever the request was about. */
+/**
+ * Whether the message of a Status is about decoding an object with credentials, or quotes one, whatever the request was
+ * about. It may be quoted as Go prints strings, several times over, or maps.
+ */
 export function namesSensitiveType(message: string): boolean {
-  return /\bv1(?:(?:alpha|beta)\d)?\.(?:Secret|TokenReview|TokenRequest)\b/.test(message)
+  return (
+    /\bv1(?:(?:alpha|beta)\d)?\.(?:Secret|TokenReview|TokenRequest)\b/.test(message) ||
+    /\bkind[\\"]*:\s*[\\"]*(?:Secret|TokenReview|TokenRequest)/iu.test(message)
+  )
 }
 
 /** The messages in the Status at `start`, which is about credentials. Returns its end. */

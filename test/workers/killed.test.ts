@@ -7,7 +7,7 @@ import { byAuditID, readAuditLog } from '../support/audit-log.js'
 import { METRICS_FLAG, ProxyMetrics, sumOf } from '../support/proxy-metrics.js'
 import { sendJSON, StandIn } from '../support/stand-in.js'
 
-t.setTimeout(180_000)
+t.setTimeout(300_000)
 
 const standIn = await StandIn.start({
   upstream: (_req, res) => sendJSON(res, 200, { kind: 'PodList' }),
@@ -37,7 +37,7 @@ async function killBoth(): Promise<string[]> {
   return [first, second].map((line) => proxy.logLines[line] ?? '')
 }
 
-const bothServe = () => metrics.until((samples) => samples.get('kube_audit_proxy_workers') === 2)
+const bothServe = () => metrics.until((all) => all.get('kube_audit_proxy_workers') === 2, 120)
 const counted = async () => sumOf(await metrics.scrape(), 'apiserver_audit_level_total')
 
 await t.test('of workers that die together, one is replaced at once each time', async (t) => {

@@ -8,6 +8,7 @@ import type { AuditMetrics } from '../metrics.js'
 import type { Backend } from './backend.js'
 import type { DeliveryHealth } from './delivery-health.js'
 import type { DeliveryOptions } from './delivery-options.js'
+import type { Peer } from './peers.js'
 
 /** A kind of backend: `log`, `webhook`. It has a folder of its own, and a line in registry.ts. */
 export interface BackendPlugin {
@@ -60,6 +61,8 @@ export interface PluginDeps {
   readonly problems: RateLimitedLog
   /** Of this plugin, for it to keep up to date. */
   readonly health: DeliveryHealth
+  /** Another backend, for events that this one makes itself; undefined where there is none of that name. */
+  peer(plugin: string): Peer | undefined
   /** Told what of the backend is made of files and can be made again. */
   onReloadable(reloadable: Reloadable): void
 }

@@ -59,7 +59,14 @@ export class ChainHead {
   /** Signs what comes next. The head moves on only when it is told that the statement is stored. */
   sign(body: StatementBody, time: Date, key: SealKey): SignedStatement {
     const sequence = this.#last === undefined ? 0 : this.#last.sequence + 1
-    const link = { instance: this.#instance, sequence, time: time.toISOString(), previous: this.#previous }
+    const total = (this.#last?.total ?? 0) + body.lines
+    const link = {
+      instance: this.#instance,
+      sequence,
+      time: time.toISOString(),
+      total,
+      previous: this.#previous,
+    }
     return signStatement(body, link, key)
   }
 

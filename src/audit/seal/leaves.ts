@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto'
-import { sha256, type Digest } from './merkle.js'
+import { MerkleTree, sha256, toHex, type Digest } from './merkle.js'
 
 const NEWLINE = 0x0a
 const LEAF = Buffer.of(0)
@@ -75,4 +75,20 @@ export class LeafReader {
     this.#buffer.copy(larger, 0, 0, 1 + this.#held)
     this.#buffer = larger
   }
+}
+
+/** The root over the lines of these bytes, in hex. */
+export function rangeRoot(bytes: Buffer): string {
+  const tree = new MerkleTree()
+  for (const leaf of leavesOf(bytes)) tree.add(leaf)
+  return toHex(tree.root())
+}
+
+/** The leaves of these bytes. */
+export function leavesOf(bytes: Buffer): Digest[] {
+  const leaves: Digest[] = []
+  const reader = new LeafReader((leaf) => leaves.push(leaf))
+  reader.push(bytes)
+  reader.end()
+  return leaves
 }

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 import { ConfigError } from '../../errors.js'
 import { ChainHead } from './chain-head.js'
-import type { PublicKey} from './keys.js';
+import type { PublicKey } from './keys.js'
 import { type SealKeys } from './keys.js'
 import { isSealName, readSeal, SEAL_SUFFIX } from './seal-file.js'
 import { isSignedBy, type SignedStatement } from './statement.js'

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { LeafReader } from './leaves.js'
 import { MerkleTree, toHex } from './merkle.js'
-import type { RangeBuilder} from './range.js';
+import type { RangeBuilder } from './range.js'
 import { type Range } from './range.js'
 
 const PIECE = 1 << 20

@@ -58,12 +58,14 @@ export interface Statement extends StatementBody {
   readonly time: string
   /** The id of the key that signed it. */
   readonly key: string
+  /** Lines of the chain up to here, of all its files, those of this range included. */
+  readonly total: number
   /** SHA-256 of the statement before, as a line without newline; 64 zeros in the first one. */
   readonly previous: string
 }
 
 /** What the statement's place in its chain adds to it. */
-export type Link = Pick<Statement, 'instance' | 'sequence' | 'time' | 'previous'>
+export type Link = Pick<Statement, 'instance' | 'sequence' | 'time' | 'total' | 'previous'>
 
 /** A statement as it stands in a file. */
 export interface SignedStatement {
@@ -87,7 +89,7 @@ const SIGNATURE_LENGTH = ',"signature":""}'.length + 128
 /** Signs a statement, as one line without newline. */
 export function signStatement(body: StatementBody, link: Link, key: SealKey): SignedStatement {
   const { type, file, number, offset, length, line, lines, root, ...extras } = body
-  const { instance, sequence, time, previous } = link
+  const { instance, sequence, time, total, previous } = link
   const statement: Statement = {
     seal: 1,
     type,
@@ -102,6 +104,7 @@ export function signStatement(body: StatementBody, link: Link, key: SealKey): Si
     line,
     lines,
     root,
+    total,
     ...extras,
     previous,
   }
@@ -154,7 +157,7 @@ function isStatement(value: unknown): value is Statement {
     isHex(it.root, 64) &&
     typeof it.time === 'string' &&
     typeof it.file === 'string' &&
-    [it.sequence, it.number, it.offset, it.length, it.line, it.lines].every(isCount) &&
+    [it.sequence, it.number, it.offset, it.length, it.line, it.lines, it.total].every(isCount) &&
     (it.removed === undefined || (Array.isArray(it.removed) && it.removed.every(isSequenceRange))) &&
     (it.keys === undefined || (Array.isArray(it.keys) && it.keys.every((key) => isHex(key, 64)))) &&
     (it.newKey === undefined || isHex(it.newKey, 64))

@@ -1,3 +1,4 @@
+import { existsSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { Backups } from '../../src/audit/backend/log/backups.js'
 import { LogFile } from '../../src/audit/backend/log/log-file.js'
 import { loadHead } from '../../src/audit/seal/load-head.js'
@@ -22,16 +23,19 @@ export class SealedLines {
   /** Statements, as they are stored. */
   readonly statements: string[]
   readonly failures: string[]
+  readonly #path: string
   readonly #file: LogFile
   readonly #backups: Backups
 
   private constructor(
+    path: string,
     sealer: Sealer,
     file: LogFile,
     backups: Backups,
     timers: ManualTimers,
     reports: { statements: string[]; failures: string[] },
   ) {
+    this.#path = path
     this.sealer = sealer
     this.#file = file
     this.#backups = backups
@@ -57,7 +61,7 @@ export class SealedLines {
     const backups = new Backups(path, { maxAge: 0, maxBackup, compress }, trouble, sealer)
     const file = new LogFile(path, maxSize, backups, trouble, sealer)
     await file.open()
-    return new SealedLines(sealer, file, backups, timers, { statements, failures })
+    return new SealedLines(path, sealer, file, backups, timers, { statements, failures })
   }
 
   /** Appends lines, in one write. */
@@ -76,6 +80,12 @@ export class SealedLines {
   async die(): Promise<void> {
     await this.#backups.idle()
     await this.sealer.settled()
+    const seal = `${this.#path}.seal`
+    const size = existsSync(seal) ? statSync(seal).size : undefined
+    await this.close()
+    // What only a clean end says is not said.
+    if (size === undefined) rmSync(seal, { force: true })
+    else truncateSync(seal, size)
   }
 
   close(): Promise<void> {

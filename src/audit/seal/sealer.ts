@@ -221,6 +221,8 @@ export class Sealer {
     this.#key = key
     this.#keys.set(key.publicKey.id, key.publicKey)
     this.#chain.keyChanged(key, this.#current?.mode ?? MODE)
+    // Whoever has the new key alone must be able to go on from the last statement.
+    if (this.#current !== undefined) this.#checkpoint(this.#current)
   }
 
   #finish(file: CurrentFile, type: 'rotated' | 'closed', to?: string, closes = true): void {

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { Statement } from '../statement.js'
 import { pointOf } from './chain-file.js'
@@ -8,6 +9,8 @@ import type { SealedLog } from './sealed-log.js'
 /** What there is to say of one log. */
 export function reportOf({ path, sealed, isElsewhere }: Match): FileReport {
   if (sealed === undefined) {
+    if (statSync(path).size === 0)
+      return { path, sealedLines: 0, findings: [{ kind: 'note', problem: false, message: 'it is empty' }] }
     const message = 'no seal that was given speaks of its lines'
     return { path, sealedLines: 0, findings: [{ kind: 'foreign', problem: true, message }] }
   }

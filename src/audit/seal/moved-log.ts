@@ -1,8 +1,9 @@
-import { closeSync, fstatSync, openSync } from 'node:fs'
+import { fstatSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 import type { ChainHead } from './chain-head.js'
 import { hasRange } from './log-range.js'
+import { OpenLog } from './open-log.js'
 import { isSealName } from './seal-file.js'
 
 /**
@@ -19,7 +20,7 @@ export async function isFileOf(head: ChainHead, fd: number): Promise<boolean> {
 /** A log file under another name, open for reading. */
 export interface MovedLog {
   readonly name: string
-  readonly fd: number
+  readonly open: OpenLog
   readonly dev: number
   readonly inode: number
   readonly mode: number
@@ -27,23 +28,23 @@ export interface MovedLog {
 }
 
 /**
- * The file beside the log that a chain is in: it was rotated while nobody could say so. Answers an open descriptor, which
- * is the caller's to close.
+ * The file beside the log that a chain is in: it was rotated while nobody could say so. It is the
+ * caller's to close.
  */
 export async function findMoved(log: string, head: ChainHead): Promise<MovedLog | undefined> {
   const prefix = basename(log, extname(log))
   for (const name of await readdir(dirname(log))) {
     if (!name.startsWith(prefix) || name === basename(log) || isSealName(name)) continue
-    let fd: number
+    let open: OpenLog
     try {
-      fd = openSync(join(dirname(log), name), 'r')
+      open = new OpenLog(join(dirname(log), name))
     } catch {
       continue
     }
-    const found = fstatSync(fd)
+    const found = fstatSync(open.fd)
     const { dev, ino: inode, mode, size } = found
-    if (found.isFile() && (await isFileOf(head, fd))) return { name, fd, dev, inode, mode, size }
-    closeSync(fd)
+    if (found.isFile() && (await isFileOf(head, open.fd))) return { name, open, dev, inode, mode, size }
+    open.close()
   }
   return undefined
 }

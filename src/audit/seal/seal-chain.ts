@@ -1,9 +1,9 @@
-import { closeSync, existsSync, fdatasync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { rename } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { promisify } from 'node:util'
 import { withSequences, type ChainHead } from './chain-head.js'
 import type { SealKey } from './keys.js'
+import type { OpenLog } from './open-log.js'
 import { EMPTY_ROOT, toHex } from './merkle.js'
 import type { Range } from './range.js'
 import { SEAL_SUFFIX } from './seal-file.js'
@@ -15,12 +15,10 @@ export interface SealedFile {
   /** Which file of the chain it is, from 1. */
   readonly number: number
   readonly inode: number
-  /** Open for reading, so that its lines can be brought to the disk and read again whatever it is called. */
-  readonly fd: number
+  readonly open: OpenLog
   readonly mode: number
 }
 
-const sync = promisify(fdatasync)
 /** Those who may read and write the log may read and write its seal. */
 const MODE_BITS = 0o666
 
@@ -28,18 +26,10 @@ const MODE_BITS = 0o666
 export class SealChain {
   readonly #log: string
   readonly #queue: StatementQueue
-  readonly #open = new Set<number>()
-  /** Rotations whose statement is not stored. */
-  #rotations = 0
 
   constructor(log: string, queue: StatementQueue) {
     this.#log = log
     this.#queue = queue
-  }
-
-  /** Whether it waits to be said that a file was rotated. */
-  get isRotating(): boolean {
-    return this.#rotations > 0
   }
 
   /** How many statements wait to be stored. */
@@ -47,9 +37,8 @@ export class SealChain {
     return this.#queue.length
   }
 
-  /** A file is open. It has its descriptor until it is finished. */
+  /** A file is open. */
   opened(file: SealedFile): void {
-    this.#open.add(file.fd)
     this.#push(file.mode, (head) => {
       const { last, removed, keys } = head
       const goesOn = last?.number === file.number && last.type !== 'rotated'
@@ -73,24 +62,18 @@ export class SealChain {
     this.#queue.push({
       seal,
       mode: file.mode & MODE_BITS,
-      before: () => (range.lines > 0 ? sync(file.fd) : Promise.resolve()),
+      before: () => (range.lines > 0 ? file.open.sync() : Promise.resolve()),
       body: () => ({ type, file: basename(this.#log), number: file.number, ...range }),
     })
   }
 
-  /** Nothing more is written to a file. `to` is its name now, where that is known: its seal gets the same. */
-  finished(file: SealedFile, type: 'rotated' | 'closed', to?: string, closes = true): void {
-    if (type === 'rotated') this.#rotations++
-    this.#open.add(file.fd)
+  /** Nothing more is said of a file. `to` is its name now, where that is known: its seal gets the same. */
+  finished(file: SealedFile, type: 'rotated' | 'closed', to?: string): void {
     this.#queue.push({
       seal: this.#sealOf(to === undefined ? this.#log : this.#beside(to)),
       mode: file.mode & MODE_BITS,
       before: () => (to === undefined ? Promise.resolve() : this.moveSeal(to)),
       body: (head) => ({ ...this.#place(head), type, ...(to !== undefined && { to }) }),
-      after: () => {
-        if (type === 'rotated') this.#rotations--
-        if (closes) this.#close(file.fd)
-      },
     })
   }
 
@@ -138,16 +121,11 @@ export class SealChain {
   async close(): Promise<void> {
     this.#queue.close()
     await this.#queue.flushed()
-    for (const fd of this.#open) this.#close(fd)
   }
 
   #push(mode: number, body: (head: ChainHead) => StatementBody, after?: () => void): void {
     const draft = { seal: this.#sealOf(this.#log), mode: mode & MODE_BITS, body }
     this.#queue.push(after === undefined ? draft : { ...draft, after })
-  }
-
-  #close(fd: number): void {
-    if (this.#open.delete(fd)) closeSync(fd)
   }
 
   /** Where the chain is: behind all that is sealed of the file that it is in. */

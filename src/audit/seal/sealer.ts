@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { fstatSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { Awaitable } from '../../awaitable.js'
 import { systemTimers, type Timer, type Timers } from '../../timers.js'
@@ -9,6 +9,7 @@ import { knownKeys, type LoadedHead } from './load-head.js'
 import { addFound } from './log-range.js'
 import type { Digest } from './merkle.js'
 import { findMoved, isFileOf } from './moved-log.js'
+import { OpenLog } from './open-log.js'
 import { MAX_LINES, RangeBuilder } from './range.js'
 import { removedSequences } from './removed.js'
 import { SealChain, type SealedFile } from './seal-chain.js'
@@ -64,6 +65,9 @@ export class Sealer {
   #current: CurrentFile | undefined
   /** Of the last file. */
   #number = 0
+  /** Resolves when no rotation is under way. */
+  #rotation: Promise<void> | undefined
+  #rotationEnds: () => void = () => undefined
   /** What is being written, and its leaves with the bytes that each stands for. */
   #chunk: Buffer = NOTHING
   readonly #leaves: Digest[] = []
@@ -97,20 +101,25 @@ export class Sealer {
    * the system's error, and where the path leads to another file by now.
    */
   async opened({ dev, ino }: { readonly dev: number; readonly ino: number }): Promise<void> {
-    const fd = openSync(this.#log, 'r')
-    const found = fstatSync(fd)
+    const open = new OpenLog(this.#log)
+    const found = fstatSync(open.fd)
     const current = this.#current
     if (found.dev !== dev || found.ino !== ino) {
-      closeSync(fd)
+      open.close()
       throw new Error(`${this.#log} was replaced while it was opened`)
     }
     if (current?.dev === dev && current.inode === ino) {
-      closeSync(fd)
+      open.close()
       if (found.size !== current.range.end) await this.disturbed(found.size)
       return
     }
-    if (current !== undefined) this.#finish(current, 'rotated')
-    const file = { fd, dev, inode: ino, mode: found.mode }
+    if (current !== undefined) {
+      // Somebody has moved it.
+      this.#finish(current, 'rotated')
+      this.#current = undefined
+      await this.#chain.flushed()
+    }
+    const file = { open, dev, inode: ino, mode: found.mode }
     if (this.#resumes) await this.#resume(file, found.size)
     else await this.#begin(file, found.size, this.#number === 0 ? 'restarted' : 'foreign')
     this.#changeKey()
@@ -150,7 +159,7 @@ export class Sealer {
       return this.#found(file, size, 'foreign')
     }
     const chunk = this.#chunk
-    const kept = size <= chunk.length && hasBytes(file.fd, chunk.subarray(chunk.length - size)) ? size : 0
+    const kept = size <= chunk.length && file.open.hasAtStart(chunk.subarray(chunk.length - size)) ? size : 0
     const again = Buffer.from(chunk.subarray(chunk.length - kept))
     this.written(chunk.length - kept)
     this.#finish(file, 'rotated', undefined, false)
@@ -160,15 +169,19 @@ export class Sealer {
     this.written(kept)
   }
 
-  /** A rotation is to be: two that nothing was said of could not be told apart after a crash. */
+  /** A rotation begins. A file of which nothing is said would not be found after a crash, nor the one before it. */
   rotating(): Awaitable<unknown> {
-    return this.#chain.isRotating ? this.#chain.flushed() : undefined
+    this.#rotation = new Promise((resolve) => (this.#rotationEnds = resolve))
+    return this.#chain.waiting > 0 ? this.#chain.flushed() : undefined
   }
 
-  /** The file is called `to` now, and a new one will be opened. */
-  rotated(to: string): void {
-    if (this.#current !== undefined) this.#finish(this.#current, 'rotated', to)
-    this.#current = undefined
+  /** That is over: the file is called `to` now, and a new one will be opened; or it stays where it was. */
+  rotated(to: string | undefined): void {
+    if (to !== undefined && this.#current !== undefined) {
+      this.#finish(this.#current, 'rotated', to)
+      this.#current = undefined
+    }
+    this.#rotationEnds()
   }
 
   /** Retention takes this rotated file with its seal. Resolves when that is said, or cannot be said now. */
@@ -185,8 +198,9 @@ export class Sealer {
     return this.#chain.flushed()
   }
 
-  /** Resolves when all statements are stored: true; or when one could not be: false. */
-  settled(): Promise<boolean> {
+  /** Resolves when a rotation that has begun is over and all statements are stored: true; or when one could not be: false. */
+  async settled(): Promise<boolean> {
+    await this.#rotation
     return this.#chain.flushed()
   }
 
@@ -227,7 +241,8 @@ export class Sealer {
 
   #finish(file: CurrentFile, type: 'rotated' | 'closed', to?: string, closes = true): void {
     if (file.range.lines > 0) this.#checkpoint(file)
-    this.#chain.finished(file, type, to, closes)
+    this.#chain.finished(file, type, to)
+    if (closes) file.open.finish()
   }
 
   /** Goes on where an earlier process has ended: in the same file, or in the one after it. */
@@ -238,7 +253,7 @@ export class Sealer {
     if (last === undefined || last.type === 'rotated') return this.#begin(found, size, 'restarted')
     const end = last.offset + last.length
     const range = new RangeBuilder(end, last.line + last.lines)
-    if (await isFileOf(this.#head, found.fd)) {
+    if (await isFileOf(this.#head, found.open.fd)) {
       const file = { ...found, number: this.#number, range }
       this.#current = file
       if (last.type !== 'closed' || size > end) await this.#found(file, size, 'restarted', true)
@@ -252,14 +267,15 @@ export class Sealer {
       const file = { ...moved, number: this.#number, range }
       await this.#found(file, moved.size, 'restarted', true, this.#chain.sealBeside(moved.name))
       this.#chain.finished(file, 'rotated', moved.name)
+      file.open.finish()
     }
     await this.#begin(found, size, 'restarted')
   }
 
   /** A file that no statement speaks of, with `size` bytes that nobody here has written. */
   async #begin(found: Omit<CurrentFile, 'number' | 'range'>, size: number, type: Found): Promise<void> {
-    const { fd, dev, inode, mode } = found
-    const file = { fd, dev, inode, mode, number: ++this.#number, range: new RangeBuilder() }
+    const { open, dev, inode, mode } = found
+    const file = { open, dev, inode, mode, number: ++this.#number, range: new RangeBuilder() }
     this.#current = file
     this.#chain.opened(file)
     if (size > 0) await this.#found(file, size, type)
@@ -273,12 +289,7 @@ export class Sealer {
   async #found(file: CurrentFile, size: number, type: Found, always = false, seal?: string): Promise<void> {
     // What was written before it is no part of it.
     if (type === 'foreign' && file.range.lines > 0) this.#checkpoint(file)
-    await addFound(file.fd, file.range, size, (range) => this.#chain.range(file, range, type, seal))
+    await addFound(file.open.fd, file.range, size, (range) => this.#chain.range(file, range, type, seal))
     if (always || file.range.lines > 0) this.#chain.range(file, file.range.take(), type, seal)
   }
-}
-
-function hasBytes(fd: number, bytes: Buffer): boolean {
-  const found = Buffer.alloc(bytes.length)
-  return readSync(fd, found, 0, found.length, 0) === found.length && found.equals(bytes)
 }

@@ -117,10 +117,11 @@ export class Backups {
   async #run(): Promise<void> {
     while (this.#again && !this.#stop.signal.aborted) {
       this.#again = false
-      // Until then a file may not have its seal beside it.
-      const isSealed = await this.#observer.settled()
       await this.#guard(async () => {
-        const kept = await this.#prune(await listBackups(this.#path))
+        const backups = await listBackups(this.#path)
+        // Until then one of them may not have its seal beside it.
+        const isSealed = await this.#observer.settled()
+        const kept = await this.#prune(backups)
         if (!this.#options.compress) return
         for (const backup of kept) {
           const file = this.#file(backup.name)

@@ -218,14 +218,15 @@ export class LogFile implements LogOutput {
           : (moved = backupName(this.#path, new Date(Number(time) + index - 1)))
       const options = { path: dirname(this.#path), mode: this.#mode, size: '1B' } as const
       await closeStream(await openStream(createStream(name, options)))
-      this.#backups.tidy()
     } catch (err) {
       this.#rotateAfter = performance.now() + ROTATION_RETRY_MS
       this.#trouble(errorMessage(err))
     }
     // It may have been moved though no new one could be made.
     const found = await stat(join(dirname(this.#path), moved)).catch(() => undefined)
-    if (moved !== '' && found?.ino === inode) this.#observer.rotated(moved)
+    const isMoved = moved !== '' && found?.ino === inode
+    this.#observer.rotated(isMoved ? moved : undefined)
+    if (isMoved) this.#backups.tidy()
   }
 
   async #close(): Promise<void> {

@@ -12,11 +12,11 @@ export interface LogObserver {
   disturbed(size: number): Awaitable<void>
   /** The file is to be closed and moved aside. */
   rotating(): Awaitable<unknown>
-  /** It was moved, and has this name beside the path. */
-  rotated(name: string): void
+  /** That is over: it has this name beside the path, or stays where it was. */
+  rotated(name: string | undefined): void
   /** A rotated file with this path is to be removed. It never rejects. */
   removing(path: string): Awaitable<void>
-  /** Resolves when what was told is stored: true; or when it cannot be now: false. */
+  /** Resolves when all that has begun is told and stored: true; or when it cannot be now: false. */
   settled(): Awaitable<boolean>
   /** The log is closed for good. It never rejects. */
   closed(): Awaitable<void>

@@ -25,7 +25,7 @@ export const SEAL_KEYGEN_USAGE: CommandUsage<typeof NO_FLAGS> = {
   name: 'seal keygen',
   synopsis: 'seal keygen FILE',
   description: `Makes an Ed25519 key, writes it to FILE (which must not exist; mode 0600), and prints its public key: keep that on another
-host, for \`verify --key\`. Whoever has FILE can forge the log.`,
+host, for verify --key. Whoever has FILE can forge the log.`,
   examples: ['seal keygen /etc/kube-audit-proxy/seal.key >seal.pub'],
   flags: NO_FLAGS,
 }

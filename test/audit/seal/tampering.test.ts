@@ -254,6 +254,13 @@ void t.test('another key', async (t) => {
   t.equal(report.files[0]?.sealedLines, 0)
 })
 
+void t.test('what a crash leaves of a compression is not looked at', async (t) => {
+  t.testdir()
+  const { path, key } = await sealedLog(t)
+  for (const file of [path, `${path}.seal`]) writeFileSync(`${file}.gz.tmp`, 'x')
+  t.ok((await verified(path, key)).whole)
+})
+
 void t.test('a log that was never sealed', async (t) => {
   t.testdir()
   const { path, key } = await sealedLog(t)

@@ -4,6 +4,8 @@ import { fileProblem } from '../../../config-files.js'
 import { ConfigError } from '../../../errors.js'
 import { isSealName, sealPaths } from '../seal-file.js'
 
+const UNFINISHED = '.gz.tmp'
+
 /** What was handed over to be verified. */
 export interface Inputs {
   readonly logs: readonly string[]
@@ -23,6 +25,8 @@ export function sortInputs(paths: readonly string[]): Inputs {
   const seals = new Map<string, string>()
   const others = new Map<string, string>()
   const add = (path: string, otherwise: Map<string, string>): void => {
+    // What a crash has left of a compression: the file itself is still there.
+    if (path.endsWith(UNFINISHED)) return
     const kind = isSealName(basename(path)) ? seals : otherwise
     kind.set(realpathSync(path), path)
     if (kind === logs)

@@ -1,8 +1,9 @@
-import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import { basename, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { SealKey } from '../../../src/audit/seal/keys.js'
+import { sealPaths } from '../../../src/audit/seal/seal-file.js'
 import { parseStatement, signStatement } from '../../../src/audit/seal/statement.js'
 import type { Report } from '../../../src/audit/seal/verify/report.js'
 import { logFiles } from '../../support/audit-backend.js'
@@ -67,7 +68,7 @@ void t.test('each byte of the log', async (t) => {
 
 void t.test('each byte of the seal', async (t) => {
   t.testdir()
-  const { path, seal, key } = await sealedLog(t, { lines: LINES.slice(0, 6) })
+  const { path, seal, key } = await sealedLog(t, { lines: LINES.slice(0, 3) })
   const honest = readFileSync(seal)
   for (const [i, byte] of honest.entries()) {
     const changed = Buffer.from(honest)
@@ -130,7 +131,8 @@ async function rotatedLog(t: Test, options: SealedLinesOptions & { name?: string
   return { ...sealed, files }
 }
 
-const sealOf = (log: string) => (log.endsWith('.gz') ? `${log.slice(0, -3)}.seal.gz` : `${log}.seal`)
+// The last compression may have been stopped between the two.
+const sealOf = (log: string) => sealPaths(log).find((path) => existsSync(path)) ?? ''
 
 for (const compress of [false, true]) {
   void t.test(`whole files, compress ${compress}`, async (t) => {

@@ -9,7 +9,7 @@ const FLOORS = [
   ['cel', 'yaml'],
   ['cli', 'live', 'request', 'systemd', 'events'],
   ['audit', 'kubeconfig'],
-  ['cluster', 'audit/capture', 'audit/policy'],
+  ['cluster', 'audit/capture', 'audit/policy', 'audit/seal'],
   ['audit/backend', 'authentication', 'upstream'],
   ['audit/sink', 'server'],
   ['proxy'],

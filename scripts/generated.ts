@@ -3,6 +3,8 @@ import { CHECK_USAGE } from '../src/commands/policy-check.js'
 import { EXPLAIN_USAGE } from '../src/commands/policy-explain.js'
 import { EVENTS_USAGE } from '../src/commands/events-flags.js'
 import { KUBECONFIG_USAGE } from '../src/commands/kubeconfig.js'
+import { SEAL_KEYGEN_USAGE, SEAL_PUBKEY_USAGE } from '../src/commands/seal.js'
+import { VERIFY_USAGE } from '../src/commands/verify.js'
 import { allFlags } from '../src/cli/commands.js'
 import { PROXY_FLAGS } from '../src/options.js'
 import { exampleConfig } from './example-config.js'
@@ -10,7 +12,15 @@ import { flagsMarkdown } from './flags-markdown.js'
 import { manPage } from './man-page.js'
 
 const FLAGS = allFlags(PROXY_FLAGS)
-const COMMANDS = [EVENTS_USAGE, CHECK_USAGE, EXPLAIN_USAGE, KUBECONFIG_USAGE]
+const COMMANDS = [
+  EVENTS_USAGE,
+  VERIFY_USAGE,
+  SEAL_KEYGEN_USAGE,
+  SEAL_PUBKEY_USAGE,
+  CHECK_USAGE,
+  EXPLAIN_USAGE,
+  KUBECONFIG_USAGE,
+]
 
 const path = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url))
 

@@ -23,6 +23,8 @@ export class AuditMetrics {
   readonly #queues = new Map<string, Reading>()
   readonly #queueBytes = new Map<string, Reading>()
   readonly #spools = new Map<string, Reading>()
+  readonly #seals = new Map<string, Reading>()
+  readonly #sealFailures: Counter<'plugin'>
 
   readonly #registry: Registry
 
@@ -111,6 +113,18 @@ export class AuditMetrics {
       this.#spools,
       'kube_audit_proxy_audit_spool_bytes',
       'Bytes of audit events spooled on disk.',
+    )
+    this.#sealFailures = new Counter({
+      registers,
+      name: 'kube_audit_proxy_audit_seal_failures_total',
+      help: 'Counter of statements of a seal that could not be stored; they are tried again.',
+      labelNames: ['plugin'],
+    })
+    readings(
+      registry,
+      this.#seals,
+      'kube_audit_proxy_audit_seal_checkpoint_age_seconds',
+      'Seconds since the last statement of a seal was stored.',
     )
   }
 
@@ -218,6 +232,18 @@ export class AuditMetrics {
   showSpool(plugin: string, bytes: Reading): () => void {
     this.#spools.set(plugin, bytes)
     return () => this.#spools.delete(plugin)
+  }
+
+  /** Shows a seal until the function it returns is called. */
+  showSeal(plugin: string, age: Reading): () => void {
+    this.#sealFailures.inc({ plugin }, 0)
+    this.#seals.set(plugin, age)
+    return () => this.#seals.delete(plugin)
+  }
+
+  /** A statement of a seal could not be stored. */
+  observeSealFailure(plugin: string): void {
+    this.#sealFailures.inc({ plugin })
   }
 }
 

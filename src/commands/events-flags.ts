@@ -103,6 +103,20 @@ const FLAGS = [
     help: 'Read the rotated files of each FILE before it, the oldest first.',
   },
   {
+    name: 'verified-only',
+    type: 'bool',
+    default: false,
+    group: OUTPUT,
+    help: 'Only lines that a seal beside FILE proves to be those that were written. Needs --key.',
+  },
+  {
+    name: 'key',
+    type: 'strings',
+    default: [],
+    group: OUTPUT,
+    help: 'PEM files with the public keys that --verified-only trusts.',
+  },
+  {
     name: 'output',
     shorthand: 'o',
     type: 'string',
@@ -135,7 +149,7 @@ export const EVENTS_USAGE: CommandUsage<typeof FLAGS> = {
   synopsis: 'events [FILE...] [flags]',
   description: `Reads audit logs, gzipped or not, and prints one line for each event: time (UTC), stage, level, user, verb, object, status
 code, time since the request came. A line may be an event, an EventList as webhooks are sent it, or either of them in the log of
-a container. Without FILE, or where it is -, it reads standard input. An event must satisfy all
+a container. Without FILE, or where it is -, it reads standard input. Seals (.seal) among the files are left out. An event must satisfy all
 filters; a filter that is given several times, or with commas, takes any of its values.`,
   examples: [
     'events /var/log/kube-audit-proxy/audit.log --user alice --code 4xx',

@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs'
+import { basename } from 'node:path'
 import { backupPaths } from '../audit/backend/log/backups.js'
+import { isSealName } from '../audit/seal/seal-file.js'
 import { ConfigError, errorMessage } from '../errors.js'
 import { matchesQuery, type EventQuery } from '../events/filter.js'
 import { wholeLines } from '../events/container-lines.js'
@@ -14,6 +16,8 @@ import { printable, printableJSON } from '../printable.js'
 import type { Command } from '../cli/commands.js'
 import { readCommandFlags } from '../cli/command-flags.js'
 import { EVENTS_USAGE, eventQuery, type EventsFlags } from './events-flags.js'
+import { VerifiedLogs } from './verified-lines.js'
+import { trustedKeys } from './verify.js'
 
 /** How often a followed log is looked at, in milliseconds. */
 const FOLLOW_INTERVAL = 250
@@ -71,8 +75,10 @@ class EventReader {
   async run(): Promise<number> {
     const flags = this.#flags
     const signal = this.#signal
-    const files = flags.args.length === 0 ? ['-'] : flags.args
-    if (flags.get('follow')) {
+    const files = flags.args.length === 0 ? ['-'] : flags.args.filter((file) => !isSealName(basename(file)))
+    if (flags.get('verified-only')) {
+      await this.#verified(files)
+    } else if (flags.get('follow')) {
       const [file = '-', second] = files
       if (file === '-' || second !== undefined) fail('--follow needs exactly one FILE')
       if (flags.get('summary')) fail('--follow and --summary are both set, expected only one of the two')
@@ -97,6 +103,23 @@ class EventReader {
       warn(`${what} left out`)
     }
     return this.#failedFiles > 0 ? 1 : 0
+  }
+
+  /** What is proven of the files, and nothing else. */
+  async #verified(files: readonly string[]): Promise<void> {
+    if (this.#flags.get('follow'))
+      fail('--follow and --verified-only are both set, expected only one of the two')
+    if (files.includes('-')) fail('--verified-only needs FILE: there is no seal beside standard input')
+    const keys = trustedKeys(this.#flags.get('key'), 'events')
+    const all: string[] = []
+    for (const file of files) all.push(...(this.#flags.get('backups') ? await this.#backups(file) : []), file)
+    const logs = await VerifiedLogs.read(all, keys)
+    if (!logs.isWhole) warn('not all is as it was sealed: kube-audit-proxy verify says what')
+    for (const file of all) {
+      const lines = logs.lines(file)
+      if (lines !== undefined) await this.#lines(file, lines)
+      else this.#failed(file, new Error('no seal speaks of its lines'))
+    }
   }
 
   async #backups(file: string): Promise<string[]> {

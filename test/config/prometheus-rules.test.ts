@@ -76,6 +76,10 @@ const CASES: Record<string, { fires: Record<string, string>; healthy: Record<str
     fires: { 'kube_audit_proxy_audit_spool_bytes{plugin="webhook"}': '900000000x70' },
     healthy: { 'kube_audit_proxy_audit_spool_bytes{plugin="webhook"}': '16000000x70' },
   },
+  AuditLogNotSealed: {
+    fires: { 'kube_audit_proxy_audit_seal_checkpoint_age_seconds{plugin="log"}': '61x70' },
+    healthy: { 'kube_audit_proxy_audit_seal_checkpoint_age_seconds{plugin="log"}': '10x70' },
+  },
   NoAuditEvents: {
     fires: {
       apiserver_audit_event_total: '5x70',

@@ -6,6 +6,9 @@ import t from 'tap'
 import { parseAllDocuments } from 'yaml'
 import { readConfig } from '../../src/cli/config-file.js'
 import { FLAGS } from '../support/flags.js'
+import type { Flag } from '../../src/cli/flag.js'
+import { EVENTS_USAGE } from '../../src/commands/events-flags.js'
+import { VERIFY_USAGE } from '../../src/commands/verify.js'
 import { parseArguments } from '../../src/cli/pflag.js'
 import { runCommand } from '../support/command.js'
 
@@ -112,7 +115,11 @@ void t.test('YAML is YAML, and the configuration of the kubeadm document is one'
 })
 
 void t.test('flags that the text names are flags', (t) => {
-  const names = FLAGS.flatMap(({ name, deprecatedName }) => [name, deprecatedName ?? name])
+  const ofCommands = [...VERIFY_USAGE.flags, ...EVENTS_USAGE.flags]
+  const names = [...FLAGS, ...ofCommands].flatMap(({ name, deprecatedName }: Flag) => [
+    name,
+    deprecatedName ?? name,
+  ])
   // Of every command; `--flag` and `--bool` stand for any.
   const others = ['help', 'version', 'flag', 'bool']
   for (const document of DOCUMENTS) {

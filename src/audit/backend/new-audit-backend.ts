@@ -10,6 +10,7 @@ import { BUFFERED_PLUGIN, BufferedBackend, estimateBytes } from './buffered.js'
 import type { DeliveryHealth } from './delivery-health.js'
 import { EncodingBackend } from './encoding.js'
 import { PluginProblems } from './plugin-problems.js'
+import { Peers } from './peers.js'
 import type { ConfiguredBackend, Form, OpenedBackend, PluginDeps } from './plugin.js'
 import { TRUNCATE_PLUGIN, TruncateBackend } from './truncate.js'
 import { union } from './union.js'
@@ -59,10 +60,14 @@ export async function newAuditBackend(
   const problems = new RateLimitedLog(deps.log)
   const version = commonVersion(configured)
   if (version === undefined) {
-    const events = await openAll(configured, (one) => openEvents(one, depsOf(one, problems, deps)))
+    const peers = new Peers<Event>(namesOf(configured), (event) => event)
+    const events = await openAll(configured, peers, (one) =>
+      openEvents(one, depsOf(one, peers, problems, deps)),
+    )
     return events && closing(events, undefined, problems)
   }
-  const lines = await openAll(configured, (one) => openLines(one, depsOf(one, problems, deps)))
+  const peers = new Peers<Buffer>(namesOf(configured), newLineEncoder(version))
+  const lines = await openAll(configured, peers, (one) => openLines(one, depsOf(one, peers, problems, deps)))
   if (lines === undefined) return undefined
   const errors = new PluginProblems('encoding', deps.metrics, problems)
   const encoding = new EncodingBackend(lines, newLineEncoder(version), errors)
@@ -77,22 +82,42 @@ function commonVersion(configured: readonly ConfiguredBackend[]): EventVersion |
   return versions.size === 1 ? configured[0]?.delivery.version : undefined
 }
 
+function namesOf(configured: readonly ConfiguredBackend[]): string[] {
+  return configured.map(({ name }) => name)
+}
+
 async function openAll<E>(
   configured: readonly ConfiguredBackend[],
+  peers: Peers<E>,
   open: (one: ConfiguredBackend) => Promise<Backend<E>>,
 ): Promise<Backend<E> | undefined> {
   const backends: Backend<E>[] = []
   try {
-    for (const one of configured) backends.push(await open(one))
+    for (const one of configured) {
+      const backend = await open(one)
+      backends.push(backend)
+      peers.opened(one.name, backend)
+    }
   } catch (err) {
     for (const backend of backends) await backend.shutdown(AbortSignal.abort())
     throw err
   }
   const [first, ...others] = backends
-  return first && union([first, ...others])
+  if (first === undefined) return undefined
+  const all = union([first, ...others])
+  return {
+    name: all.name,
+    processEvents: (events) => all.processEvents(events),
+    shutdown: (deadline) => peers.shutdown(deadline),
+  }
 }
 
-function depsOf({ name }: ConfiguredBackend, problems: RateLimitedLog, deps: AuditBackendDeps): PluginDeps {
+function depsOf<E>(
+  { name }: ConfiguredBackend,
+  peers: Peers<E>,
+  problems: RateLimitedLog,
+  deps: AuditBackendDeps,
+): PluginDeps {
   const { log, metrics } = deps
   return {
     log,
@@ -100,6 +125,7 @@ function depsOf({ name }: ConfiguredBackend, problems: RateLimitedLog, deps: Aud
     problems,
     health: deps.health(name),
     partHealth: (part) => deps.health(`${name}-${part}`),
+    peer: (name) => peers.find(name),
     onReloadable: (reloadable) => deps.onReloadable(reloadable),
   }
 }

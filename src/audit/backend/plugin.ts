@@ -8,6 +8,7 @@ import type { AuditMetrics } from '../metrics.js'
 import type { Backend } from './backend.js'
 import type { DeliveryHealth } from './delivery-health.js'
 import type { DeliveryOptions } from './delivery-options.js'
+import type { Peer } from './peers.js'
 
 /** A kind of backend: `log`, `webhook`. It has a folder of its own, and a line in registry.ts. */
 export interface BackendPlugin {
@@ -62,6 +63,8 @@ export interface PluginDeps {
   readonly health: DeliveryHealth
   /** Of a part of this plugin that can fail while the rest works: `spool`. */
   partHealth(part: string): DeliveryHealth
+  /** Another backend, for events that this one makes itself; undefined where there is none of that name. */
+  peer(plugin: string): Peer | undefined
   /** Told what of the backend is made of files and can be made again. */
   onReloadable(reloadable: Reloadable): void
 }

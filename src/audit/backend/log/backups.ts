@@ -1,9 +1,11 @@
-import { createReadStream, createWriteStream } from 'node:fs'
+import { createReadStream, createWriteStream, existsSync } from 'node:fs'
 import { readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import { errorMessage } from '../../../errors.js'
+import { sealPaths } from '../../seal/seal-file.js'
+import { UNOBSERVED, type LogObserver } from './log-observer.js'
 
 /** What becomes of rotated files: --audit-log-maxage, --audit-log-maxbackup, --audit-log-compress. */
 export interface BackupOptions {
@@ -68,19 +70,26 @@ export async function backupPaths(path: string): Promise<string[]> {
 }
 
 /**
- * The rotated files of one log: compresses and prunes them beside the log that is being written, as lumberjack's
+ * The rotated files of one log, and their seals: compresses and prunes them beside the log that is being written, as lumberjack's
  * millRunOnce does. Only files with a name that backupName made, with or without `.gz`, are touched.
  */
 export class Backups {
   readonly #path: string
   readonly #options: BackupOptions
   readonly #trouble: (reason: string) => void
+  readonly #observer: LogObserver
   readonly #stop = new AbortController()
   #running: Promise<void> | undefined
   #again = false
 
   /** @param trouble told when a file cannot be compressed or removed; the next rotation tries again */
-  constructor(path: string, options: BackupOptions, trouble: (reason: string) => void) {
+  constructor(
+    path: string,
+    options: BackupOptions,
+    trouble: (reason: string) => void,
+    observer: LogObserver = UNOBSERVED,
+  ) {
+    this.#observer = observer
     this.#path = path
     this.#options = options
     this.#trouble = trouble
@@ -109,9 +118,18 @@ export class Backups {
     while (this.#again && !this.#stop.signal.aborted) {
       this.#again = false
       await this.#guard(async () => {
-        const kept = await this.#prune(await listBackups(this.#path))
+        const backups = await listBackups(this.#path)
+        // Until then one of them may not have its seal beside it.
+        const isSealed = await this.#observer.settled()
+        const kept = await this.#prune(backups)
         if (!this.#options.compress) return
-        for (const backup of kept) await this.#guard(() => this.#compress(backup))
+        for (const backup of kept) {
+          const file = this.#file(backup.name)
+          if (!backup.compressed) await this.#guard(() => this.#compress(file))
+          const [seal = '', compressedSeal = ''] = sealPaths(file)
+          if (isSealed && existsSync(seal) && !existsSync(compressedSeal))
+            await this.#guard(() => this.#compress(seal))
+        }
       })
     }
     this.#running = undefined
@@ -137,8 +155,9 @@ export class Backups {
       times.add(backup.time)
       if (backup.time < oldest || (maxBackup > 0 && times.size > maxBackup)) {
         const file = this.#file(backup.name)
-        await rm(file, { force: true })
-        await rm(file + GZIP + UNFINISHED, { force: true })
+        await this.#observer.removing(file)
+        for (const path of [...sealPaths(file), file, file + GZIP + UNFINISHED])
+          await rm(path, { force: true })
       } else {
         kept.push(backup)
       }
@@ -147,9 +166,7 @@ export class Backups {
   }
 
   /** The compressed file appears whole and only then replaces the other, so that a crash loses nothing. */
-  async #compress(backup: Backup): Promise<void> {
-    if (backup.compressed) return
-    const source = this.#file(backup.name)
+  async #compress(source: string): Promise<void> {
     const target = source + GZIP
     const { mode, size } = await stat(source)
     // A rotation tries whether it can create the file before it moves the log there.

@@ -1,9 +1,10 @@
 import { once } from 'node:events'
 import { mkdir, open, stat, type FileHandle } from 'node:fs/promises'
-import { basename, dirname } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { createStream, type RotatingFileStream } from 'rotating-file-stream'
 import { errorMessage } from '../../../errors.js'
 import { backupName, type Backups } from './backups.js'
+import { UNOBSERVED, type LogObserver } from './log-observer.js'
 import type { Appended, LogOutput } from './log-output.js'
 
 const NEWLINE = 0x0a
@@ -42,6 +43,7 @@ export class LogFile implements LogOutput {
   readonly #maxSize: number
   readonly #backups: Backups
   readonly #trouble: (kind: string, reason: string) => void
+  readonly #observer: LogObserver
   #file: OpenFile | undefined
   /** A new file gets the permissions of the one before, which an operator may have changed. */
   #mode = MODE
@@ -56,11 +58,13 @@ export class LogFile implements LogOutput {
     maxSize: number,
     backups: Backups,
     trouble: (kind: string, reason: string) => void,
+    observer: LogObserver = UNOBSERVED,
   ) {
     this.#path = path
     this.#maxSize = maxSize
     this.#backups = backups
     this.#trouble = trouble
+    this.#observer = observer
   }
 
   /** Opens the file, so that a mistake in its path shows at the start. Rejects with the system's error. */
@@ -89,6 +93,7 @@ export class LogFile implements LogOutput {
 
   async close(): Promise<void> {
     await Promise.all([this.#close(), this.#backups.close()])
+    await this.#observer.closed()
   }
 
   /** Appends what fits into the file, and returns how many bytes of whole lines are stored. */
@@ -121,11 +126,13 @@ export class LogFile implements LogOutput {
         error = err ?? undefined
         resolve()
       })
+      this.#observer.writing(lines)
     })
     let stored = 0
     try {
       stored = await this.#stored(file, lines, error !== undefined)
     } finally {
+      this.#observer.written(stored)
       if (stored < lines.length) await this.#close()
     }
     if (error !== undefined && stored === 0) throw error
@@ -149,6 +156,7 @@ export class LogFile implements LogOutput {
       grown < 0 || (file.size > 0 && size === lines.length && (await hasAt(file.handle, 0, lines)))
     if (emptied || grown > lines.length) {
       file.size = size
+      await this.#observer.disturbed(size)
       return failed ? 0 : lines.length
     }
     const stored = grown > 0 ? lines.lastIndexOf(NEWLINE, grown - 1) + 1 : 0
@@ -175,9 +183,14 @@ export class LogFile implements LogOutput {
         createStream(basename(this.#path), { path: directory, mode: this.#mode }),
       )
       const file = { stream, handle, dev: found.dev, ino: found.ino, size }
-      if (await this.#isInPlace(file)) return file
-      await closeStream(stream)
-      throw new Error(`${this.#path} was replaced while it was opened`)
+      try {
+        if (!(await this.#isInPlace(file))) throw new Error(`${this.#path} was replaced while it was opened`)
+        await this.#observer.opened(file)
+        return file
+      } catch (err) {
+        await closeStream(stream)
+        throw err
+      }
     } catch (err) {
       await handle.close()
       throw err
@@ -208,18 +221,27 @@ export class LogFile implements LogOutput {
 
   /** Moves the file aside. If that fails the events go on into the same file: one too large is better than one too few. */
   async #rotate(): Promise<void> {
+    await this.#observer.rotating()
+    const inode = this.#file?.ino
+    let moved = ''
     await this.#close()
     try {
       // A file that is over its limit is rotated when rotating-file-stream opens it.
       const name = (time: number | Date | null, index = 1) =>
-        time === null ? basename(this.#path) : backupName(this.#path, new Date(Number(time) + index - 1))
+        time === null
+          ? basename(this.#path)
+          : (moved = backupName(this.#path, new Date(Number(time) + index - 1)))
       const options = { path: dirname(this.#path), mode: this.#mode, size: '1B' } as const
       await closeStream(await openStream(createStream(name, options)))
-      this.#backups.tidy()
     } catch (err) {
       this.#rotateAfter = performance.now() + ROTATION_RETRY_MS
       this.#trouble('cannot rotate', errorMessage(err))
     }
+    // It may have been moved though no new one could be made.
+    const found = await stat(join(dirname(this.#path), moved)).catch(() => undefined)
+    const isMoved = moved !== '' && found?.ino === inode
+    this.#observer.rotated(isMoved ? moved : undefined)
+    if (isMoved) this.#backups.tidy()
   }
 
   async #close(): Promise<void> {

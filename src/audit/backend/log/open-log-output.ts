@@ -10,10 +10,13 @@ import { Backups, type BackupOptions } from './backups.js'
 import { FifoOutput } from './fifo-output.js'
 import { LogFile } from './log-file.js'
 import { lockLog } from './log-lock.js'
+import type { LogSeal } from './log-seal.js'
 import type { AuditLogOptions } from './options.js'
 import { DescriptorOutput, standardOutput, StreamOutput, type LogOutput } from './log-output.js'
 
 type LogFileOptions = Pick<AuditLogOptions, 'path' | 'maxage' | 'maxbackup' | 'maxsize' | 'compress'>
+/** Begins to seal the log. */
+type OpenSeal = () => Promise<LogSeal>
 
 const openDescriptor = promisify(open)
 const closeDescriptor = promisify(close)
@@ -25,14 +28,28 @@ const ALONE: BackupOptions = { maxAge: 0, maxBackup: 0, compress: false }
 const FULL = new Set(['ENOSPC', 'EDQUOT'])
 
 /**
- * Opens what --audit-log-path names. A regular file is rotated. Standard output (`-`, /dev/stdout), standard error, other
+ * Opens what --audit-log-path names, sealed where that is asked for, which only a regular file can be. A regular file is rotated. Standard output (`-`, /dev/stdout), standard error, other
  * descriptors, FIFOs and devices are written to as they are: nothing is renamed there, not even where /dev/stdout leads to
  * a regular file, for the name belongs to everybody.
  *
  * @throws ConfigError for what cannot be opened. A FIFO may wait for its reader, and a full disk for somebody to clean up.
  */
-export async function openLogOutput(options: LogFileOptions, problems: Problems): Promise<LogOutput> {
-  const { path } = options
+export async function openLogOutput(
+  options: LogFileOptions,
+  problems: Problems,
+  openSeal?: OpenSeal,
+): Promise<LogOutput> {
+  const unrotated = await openUnrotated(options.path, problems)
+  if (unrotated === undefined) return openLogFile(options, problems, await openSeal?.())
+  if (openSeal === undefined) return unrotated
+  await unrotated.close()
+  throw new ConfigError(
+    `--audit-log-path: found ${options.path}, expected a regular file: only that can be sealed`,
+  )
+}
+
+/** What is no regular file; undefined where it is one or is to become one. */
+async function openUnrotated(path: string, problems: Problems): Promise<LogOutput | undefined> {
   if (path === '-') return standardOutput()
   try {
     const descriptor = await descriptorOf(path)
@@ -46,7 +63,7 @@ export async function openLogOutput(options: LogFileOptions, problems: Problems)
   } catch (err) {
     throw cannotWrite(err)
   }
-  return openLogFile(options, problems)
+  return undefined
 }
 
 /** The file descriptor that a path stands for: /dev/stdout, /dev/fd/3, /proc/self/fd/1, or a symlink to one of these. */
@@ -96,16 +113,25 @@ function closing(output: LogOutput, close: () => Awaitable<void> | undefined): L
   }
 }
 
-async function openLogFile(options: LogFileOptions, problems: Problems): Promise<LogOutput> {
+async function openLogFile(
+  options: LogFileOptions,
+  problems: Problems,
+  seal: LogSeal | undefined,
+): Promise<LogOutput> {
   const { path, maxage, maxbackup, maxsize, compress } = options
   const rotates = maxsize > 0
   const backups = new Backups(
     path,
     rotates ? { maxAge: maxage, maxBackup: maxbackup, compress } : ALONE,
     (reason) => problems.trouble('cannot compress or remove rotated files', reason),
+    seal?.observer,
   )
-  const file = new LogFile(path, rotates ? maxsize * MEGABYTE : Infinity, backups, (kind, reason) =>
-    problems.trouble(kind, reason),
+  const file = new LogFile(
+    path,
+    rotates ? maxsize * MEGABYTE : Infinity,
+    backups,
+    (kind, reason) => problems.trouble(kind, reason),
+    seal?.observer,
   )
   const lock = await lockLog(path, problems)
   try {
@@ -117,7 +143,7 @@ async function openLogFile(options: LogFileOptions, problems: Problems): Promise
     }
     problems.trouble('cannot open the log', errorMessage(err))
   }
-  return closing(file, () => lock?.release())
+  return closing(seal?.over(file) ?? file, () => lock?.release())
 }
 
 function isFull(err: unknown): boolean {

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { Registry } from 'prom-client'
 import { newCaptures } from '../audit/capture/new-captures.js'
 import { Clock } from '../audit/clock.js'
 import type { EventIntake } from '../audit/intake.js'
@@ -7,6 +8,7 @@ import type { RequestPathOptions } from './options.js'
 import { IdentityHeaders } from '../request/identity-headers.js'
 import { RequestHandler } from '../server/handler.js'
 import { InFlight } from '../server/in-flight.js'
+import { SessionRecorder } from '../sessions/recorder.js'
 import { Listener } from '../server/listener.js'
 import type { Configuration } from './configuration.js'
 import type { Part } from './part.js'
@@ -16,6 +18,7 @@ export interface RequestPathDependencies {
   readonly configuration: Configuration
   readonly intake: EventIntake
   readonly metrics: AuditMetrics
+  readonly registry: Registry
   readonly log: Logger
   readonly redactionKey: Buffer
   /** How many processes like this one share the port and what the flags allow. */
@@ -41,8 +44,8 @@ export class RequestPath implements Front {
   readonly #shutdown: ShutdownOptions
 
   constructor(options: RequestPathOptions, dependencies: RequestPathDependencies) {
-    const { configuration, intake, metrics, log, socket } = dependencies
-    const { policy, sinks, tls } = configuration
+    const { configuration, intake, metrics, registry, log, socket } = dependencies
+    const { policy, sessionPolicy, sinks, tls } = configuration
     const { upstream, reviews } = configuration.upstream
     const clock = new Clock()
     const handler = new RequestHandler({
@@ -54,6 +57,7 @@ export class RequestPath implements Front {
       upstream,
       reviews,
       inFlight: this.#inFlight,
+      sessions: options.sessions && new SessionRecorder(options.sessions, sessionPolicy, registry, log),
       log,
       observeLevel: (level) => metrics.observeLevel(level),
       observeRejected: () => metrics.observeRejected(),

@@ -22,6 +22,7 @@ import { forward, type ForwardRequest } from '../upstream/forward.js'
 import { upstreamHeaders } from '../upstream/request-headers.js'
 import type { Outcome } from '../upstream/response-pump.js'
 import type { ReviewClient } from '../cluster/reviews.js'
+import type { SessionRecorder } from '../sessions/recorder.js'
 import { tunnel } from '../upstream/tunnel.js'
 import type { Route, Upstream } from '../upstream/upstream.js'
 import { answer } from './answer.js'
@@ -44,6 +45,8 @@ export interface HandlerDependencies {
   /** For the SubjectAccessReviews of users who impersonate, where the proxy itself impersonates. */
   readonly reviews: ReviewClient
   readonly inFlight: InFlight
+  /** Undefined where no sessions are recorded. */
+  readonly sessions: SessionRecorder | undefined
   readonly log: Logger
   /** Counts a request by the level that the policy gave it. */
   observeLevel(level: Level): void
@@ -182,7 +185,10 @@ export class RequestHandler {
       }
       exchange.impersonation = impersonation
       const route = upstream.route(authenticated)
-      await this.#forward(exchange, route instanceof Promise ? await route : route)
+      const taken = route instanceof Promise ? await route : route
+      if (exchange.upgradeProtocol !== undefined)
+        exchange.recording = await this.#deps.sessions?.begin(exchange.sessionRequest(from.user))
+      await this.#forward(exchange, taken)
     } catch (err) {
       const error = statusFor(err)
       if (error === undefined) throw err
@@ -216,6 +222,7 @@ export class RequestHandler {
         : tunnel(req, res, upgrade, {
             ...request,
             protocol: upgrade.protocol,
+            watcher: exchange.recording?.watcher,
             onSwitch: () => {
               exchange.switched = true
               if (this.#deps.inFlight.draining) exchange.stop()
@@ -227,9 +234,18 @@ export class RequestHandler {
       outcome = await forwarding.outcome
     } catch (err) {
       observer?.discard()
+      await exchange.recording?.end('the proxy failed')
       throw err
     }
+    await this.#endRecording(exchange, outcome)
     await this.#conclude(exchange, outcome, observer)
+  }
+
+  /** The session is on disk before its last event says so. */
+  async #endRecording({ audit, recording, switched }: Exchange, outcome: Outcome): Promise<void> {
+    if (recording === undefined) return
+    const annotations = await recording.end(SESSION_ENDS[outcome.kind])
+    if (switched) audit?.annotate(annotations)
   }
 
   async #conclude(exchange: Exchange, outcome: Outcome, observer: ResponseAudit | undefined): Promise<void> {
@@ -289,6 +305,15 @@ export class RequestHandler {
     }
     answer(exchange.res, exchange.auditID, error)
   }
+}
+
+/** Why a session is over that did not say so itself. */
+const SESSION_ENDS: Readonly<Record<Outcome['kind'], string>> = {
+  complete: 'the connection has ended',
+  'client-gone': 'the client has gone',
+  'upstream-gone': 'the upstream broke off',
+  unreachable: 'the upstream is unreachable',
+  ended: 'the proxy is shutting down',
 }
 
 /** How a request is recorded that the policy cannot be asked about. */

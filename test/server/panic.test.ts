@@ -66,6 +66,7 @@ async function serve(
     upstream: new Upstream(() => connections, new RequestHeaderAsserter(() => connections)),
     reviews: undefined as unknown as ReviewClient,
     inFlight: new InFlight(),
+    sessions: undefined,
     log: memoryLog().log,
     observeLevel: () => undefined,
     observeRejected: () => undefined,

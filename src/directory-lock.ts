@@ -3,7 +3,7 @@ import { closeSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ConfigError, errorMessage } from '../../../errors.js'
+import { ConfigError, errorMessage } from './errors.js'
 
 const PREFIX = 'lock.'
 /** The name of a socket that does not listen yet. */

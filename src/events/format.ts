@@ -89,3 +89,8 @@ const UNSEEN =
 export function escapeControls(text: string): string {
   return text.replace(UNSEEN, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
+
+/** Whether there is any of what escapeControls escapes. */
+export function hasUnseen(text: string): boolean {
+  return text.search(UNSEEN) >= 0
+}

@@ -3,6 +3,13 @@ import { CHECK_USAGE } from '../src/commands/policy-check.js'
 import { EXPLAIN_USAGE } from '../src/commands/policy-explain.js'
 import { EVENTS_USAGE } from '../src/commands/events-flags.js'
 import { KUBECONFIG_USAGE } from '../src/commands/kubeconfig.js'
+import {
+  CAT_USAGE,
+  EXPORT_USAGE,
+  LIST_USAGE,
+  PLAY_USAGE,
+  SHOW_USAGE,
+} from '../src/commands/sessions-flags.js'
 import { allFlags } from '../src/cli/commands.js'
 import { PROXY_FLAGS } from '../src/options.js'
 import { exampleConfig } from './example-config.js'
@@ -10,7 +17,8 @@ import { flagsMarkdown } from './flags-markdown.js'
 import { manPage } from './man-page.js'
 
 const FLAGS = allFlags(PROXY_FLAGS)
-const COMMANDS = [EVENTS_USAGE, CHECK_USAGE, EXPLAIN_USAGE, KUBECONFIG_USAGE]
+const SESSIONS = [LIST_USAGE, SHOW_USAGE, CAT_USAGE, PLAY_USAGE, EXPORT_USAGE]
+const COMMANDS = [EVENTS_USAGE, ...SESSIONS, CHECK_USAGE, EXPLAIN_USAGE, KUBECONFIG_USAGE]
 
 const path = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url))
 

@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import { Exec, KubeConfig } from '@kubernetes/client-node'
 import t, { type Test } from 'tap'
 import { apiservers, type Apiserver } from '../support/apiservers.js'
 import { readAuditLog, type LoggedEvent } from '../support/audit-log.js'
@@ -100,17 +102,54 @@ async function work(t: Test, apiserver: Apiserver, kubectl: Kubectl, identity: I
     flags: ['--kubelet-preferred-address-types=InternalIP'],
   })
   t.teardown(() => cluster.stop())
-  await startKubeletStreams(t, cluster, apiserver, NAMESPACE)
+  const kubelet = await startKubeletStreams(t, cluster, apiserver, NAMESPACE)
   const recordings = t.testdir()
-  const flags = [`--session-recording-path=${recordings}`, '--session-recording-input', '--workers=2']
+  const flags = [
+    `--session-recording-path=${recordings}`,
+    '--session-recording-input',
+    '--session-recording-max-bytes=20000',
+    '--workers=2',
+  ]
   const proxy = await ClusterProxy.start(t, cluster, { policy: POLICY, identity, flags })
   const kubeconfig = proxy.kubeconfig('admin', certificate(cluster.admin))
+  const open = (env: NodeJS.ProcessEnv): Sessions => new Sessions(proxy, recordings, kubectl, kubeconfig, env)
   for (const [protocol, env] of [
     ['as kubectl likes it best', {}],
     ['over SPDY', SPDY],
   ] as const) {
-    await t.test(protocol, (t) => session(t, new Sessions(proxy, recordings, kubectl, kubeconfig, env)))
+    await t.test(protocol, (t) => session(t, open(env)))
   }
+  await t.test('a further client: @kubernetes/client-node', async (t) => {
+    const sessions = open({})
+    const config = new KubeConfig()
+    config.loadFromFile(kubeconfig)
+    const out = new PassThrough()
+    const { cast } = await sessions.recorded(
+      () =>
+        new Promise((resolve, reject) => {
+          const command = ['sh', '-c', 'echo from node; exit 4']
+          new Exec(config)
+            .exec(NAMESPACE, 'real', 'c', command, out, null, null, false, resolve)
+            .catch(reject)
+        }),
+    )
+    t.equal(String(out.read()), 'from node\n')
+    t.equal(dataOf(cast, 'o'), 'from node\n')
+    t.equal(dataOf(cast, 'x'), '4')
+  })
+  await t.test('sessions that are ended', (t) => endings(t, open))
+  await t.test('a kubelet that is killed', async (t) => {
+    const sessions = open({})
+    const { cast } = await sessions.recorded(async () => {
+      const child = sessions.atTerminal(t, ['exec', '-it', 'real', '--', 'sh', '-c', 'echo begun; sleep 60'])
+      await once(child.stdout as NodeJS.ReadableStream, 'data')
+      const exited = once(child, 'exit')
+      kubelet.kill('SIGKILL')
+      await exited
+    })
+    t.match(dataOf(cast, 'o'), /^begun/)
+    t.match(notesOf(cast).at(-1), { kind: 'end' })
+  })
 }
 
 async function session(t: Test, sessions: Sessions): Promise<void> {
@@ -230,6 +269,28 @@ async function session(t: Test, sessions: Sessions): Promise<void> {
     t.match(dataOf(cast, 'o'), /^begun/)
     t.match(notesOf(cast).at(-1), { kind: 'end' })
   })
+}
+
+/** What kubectl makes of a session that is ended. */
+async function endings(t: Test, open: (env: NodeJS.ProcessEnv) => Sessions): Promise<void> {
+  for (const env of [{}, SPDY]) {
+    const sessions = open(env)
+    const { cast, event } = await sessions.recorded(async () => {
+      const ended = await sessions.run([
+        'exec',
+        'real',
+        '--',
+        'sh',
+        '-c',
+        'while echo some output; do :; done',
+      ])
+      t.equal(ended.code, 1)
+      t.match(ended.out, /^some output\nsome output\n/)
+      t.match(ended.err, /the session is ended: it can no longer be recorded: .* limit of 20000 bytes/)
+    })
+    t.match(notesOf(cast).at(-1), { kind: 'end', reason: /limit of 20000 bytes/ })
+    t.match(event.annotations?.['session.kube-audit-proxy.io/incomplete'], /limit/)
+  }
 }
 
 function noAsciinema(): string | false {

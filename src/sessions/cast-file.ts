@@ -25,7 +25,7 @@ export interface FinishedFile {
 
 /** Is told what becomes of what was appended. */
 export interface CastFileObserver {
-  /** What waits is less than it may be, after it was not. */
+  /** What waits is less than it may be; told after each write. */
   drained(): void
   /** Nothing more can be written. */
   failed(err: Error): void
@@ -159,7 +159,6 @@ export class CastFile {
     this.#timer?.cancel()
     this.#timer = undefined
     const batch = Buffer.from(this.#pending.join(''))
-    const wasFull = this.full
     this.#pending = []
     this.#pendingBytes = 0
     this.#writingBytes = batch.length
@@ -169,7 +168,7 @@ export class CastFile {
       if (this.#failed) return
       if (this.#pendingBytes >= BATCH_BYTES) this.#write()
       else if (this.#pendingBytes > 0) this.#timer ??= this.#timers.after(MAX_WAIT, () => this.#write())
-      if (wasFull) this.#observer?.drained()
+      if (!this.full) this.#observer?.drained()
     })
   }
 

@@ -13,7 +13,9 @@ await t.test('who waits because much waits to be written is told when it is', as
   const line = `[0.1,"o","${'x'.repeat(60_000)}"]\n`
   // As output that comes faster than the disk takes it: each time it goes on to the limit.
   for (let round = 0; round < 8; round++) {
-    const drained = new Promise<void>((resolve) => file.observe({ drained: resolve, failed: () => t.fail('it cannot be written') }))
+    const drained = new Promise<void>((resolve) =>
+      file.observe({ drained: resolve, failed: () => t.fail('it cannot be written') }),
+    )
     while (!file.full) {
       file.append(line)
       lines++

@@ -39,7 +39,7 @@ const LIST_FLAGS = [
     type: 'strings',
     default: [],
     group: FILTER,
-    help: 'Audit IDs of the sessions’ requests.',
+    help: 'Audit IDs of the requests.',
   },
   {
     name: 'since',

@@ -24,7 +24,7 @@ export async function sessionsList(args: readonly string[]): Promise<number> {
   if (flags === undefined) return 0
   const [directory, more] = flags.args
   if (directory === undefined || more !== undefined)
-    fail(LIST_USAGE.name, 'expected one DIR, the proxy’s --session-recording-path')
+    fail(LIST_USAGE.name, 'expected one DIR: what --session-recording-path says')
   const problem = folderProblem(directory)
   if (problem !== undefined) fail(LIST_USAGE.name, `${directory}: ${problem}`)
   const matches = newFilter(flags, Date.now())

@@ -10,7 +10,7 @@ const FLOORS = [
   ['cli', 'live', 'request', 'systemd', 'events'],
   ['audit', 'kubeconfig'],
   ['cluster', 'audit/capture', 'audit/policy', 'audit/seal'],
-  ['audit/backend', 'authentication', 'upstream'],
+  ['audit/backend', 'authentication', 'sessions', 'upstream'],
   ['audit/sink', 'server'],
   ['proxy'],
   ['workers', 'commands'],

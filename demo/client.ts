@@ -1,7 +1,9 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { Agent, request } from 'node:https'
+import type { Socket } from 'node:net'
+import { WebSocketReader } from '../src/sessions/websocket-reader.js'
 import type { KeyPair } from './certificates.js'
 
 /** Where the proxy is, and as whom to call it. */
@@ -59,21 +61,54 @@ export class DemoClient {
     return new Watch(auditID, await this.#send({ method: 'GET', path }, auditID, signal))
   }
 
+  /** Types lines into a shell, each when it prompts, and waits for its end, for at most ten seconds. */
+  async exec(path: string, lines: readonly string[], signal: AbortSignal): Promise<Answer> {
+    const auditID = randomUUID()
+    const { url } = this.#options
+    const req = request(new URL(path, url), {
+      agent: this.#agent,
+      signal: withTimeout(signal),
+      headers: {
+        ...this.#headers(auditID),
+        connection: 'Upgrade',
+        upgrade: 'websocket',
+        'sec-websocket-version': '13',
+        'sec-websocket-key': randomBytes(16).toString('base64'),
+        'sec-websocket-protocol': 'v5.channel.k8s.io',
+      },
+    })
+    req.end()
+    const [res, socket] = (await once(req, 'upgrade')) as [IncomingMessage, Socket]
+    let text = ''
+    const left = [...lines]
+    const reader = new WebSocketReader(
+      { masked: false, fragments: true },
+      {
+        begin: () => undefined,
+        piece: (bytes) => (text += bytes.toString('latin1', 1)),
+        end: () => {
+          const next = text.endsWith('# ') ? left.shift() : undefined
+          for (const key of next === undefined ? '' : `${next}\r`) socket.write(typed(key))
+        },
+      },
+    )
+    socket.on('data', (chunk: Buffer) => reader.push(chunk))
+    await once(socket, 'end', { signal: withTimeout(signal) })
+    socket.end()
+    return { auditID, code: res.statusCode ?? 0, text }
+  }
+
   close(): void {
     this.#agent.destroy()
   }
 
   async #send(call: Call, auditID: string, signal: AbortSignal): Promise<IncomingMessage> {
-    const { url, credential } = this.#options
-    const req = request(new URL(call.path, url), {
+    const req = request(new URL(call.path, this.#options.url), {
       agent: this.#agent,
       method: call.method,
       signal,
       headers: {
-        accept: 'application/json',
-        'audit-id': auditID,
-        'user-agent': 'kube-audit-proxy-demo',
-        ...('token' in credential ? { authorization: `Bearer ${credential.token}` } : {}),
+        ...this.#headers(auditID),
         ...(call.body === undefined ? {} : { 'content-type': call.contentType ?? 'application/json' }),
         ...call.headers,
       },
@@ -82,6 +117,23 @@ export class DemoClient {
     const [res] = (await once(req, 'response')) as [IncomingMessage]
     return res
   }
+
+  #headers(auditID: string): Record<string, string> {
+    const { credential } = this.#options
+    return {
+      accept: 'application/json',
+      'audit-id': auditID,
+      'user-agent': 'kube-audit-proxy-demo',
+      ...('token' in credential ? { authorization: `Bearer ${credential.token}` } : {}),
+    }
+  }
+}
+
+/** One key, as a frame of a client. */
+function typed(key: string): Buffer {
+  const mask = randomBytes(4)
+  const payload = Buffer.from(`\0${key}`).map((byte, i) => byte ^ (mask[i % 4] as number))
+  return Buffer.concat([Buffer.from([0x82, 0x80 | payload.length]), mask, payload])
 }
 
 /** A watch that is under way. */

@@ -114,6 +114,7 @@ async function demonstrate(options: DemoOptions, own: Own, staysUp: boolean): Pr
   own(() => apiserver.close())
 
   const auditLog = workspace.path('audit.log')
+  const recordings = workspace.path('sessions')
   const view = new AuditView(auditLog, say, { color: wantsColor(stdout.isTTY, env) })
   own(() => view.close())
   const policyFile = options.policyFile ?? POLICY_FILE
@@ -124,6 +125,7 @@ async function demonstrate(options: DemoOptions, own: Own, staysUp: boolean): Pr
     frontProxyAuthority,
     policyFile,
     auditLog,
+    recordings,
   })
   say(`kube-audit-proxy ${flags.join(' ')}`)
   const proxy = await options.startProxy(flags)
@@ -147,7 +149,7 @@ async function demonstrate(options: DemoOptions, own: Own, staysUp: boolean): Pr
     if (client === undefined) throw new Error(`${actor.name} has no client`)
     return client
   }
-  await tellStory({ clientOf, view, say, signal })
+  await tellStory({ clientOf, view, say, recordings, signal })
 
   if (!staysUp || signal.aborted) return
   const ended = once(signal, 'abort')
@@ -162,11 +164,12 @@ interface ProxySetup {
   readonly frontProxyAuthority: CertificateAuthority
   readonly policyFile: string
   readonly auditLog: string
+  readonly recordings: string
 }
 
 /** The flags that a user would set, with the files that they name. */
 async function proxyFlags(setup: ProxySetup): Promise<string[]> {
-  const { workspace, apiserver, authority, frontProxyAuthority, policyFile, auditLog } = setup
+  const { workspace, apiserver, authority, frontProxyAuthority, policyFile, auditLog, recordings } = setup
   const own = authority.issue({ commonName: PROXY_USER, usage: 'client' })
   const serving = authority.issue({
     commonName: PROXY_USER,
@@ -186,6 +189,7 @@ async function proxyFlags(setup: ProxySetup): Promise<string[]> {
     `--proxy-client-key-file=${await workspace.write('front-proxy.key', frontProxy.key)}`,
     `--audit-policy-file=${policyFile}`,
     `--audit-log-path=${auditLog}`,
+    `--session-recording-path=${recordings}`,
   ]
 }
 

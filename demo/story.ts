@@ -1,5 +1,8 @@
 import type { AuditView } from './audit-view.js'
 import type { Call, DemoClient } from './client.js'
+import { readEvents } from '../src/sessions/cast-reader.js'
+import { PlainText } from '../src/sessions/plain-text.js'
+import { storedRecordings } from '../src/sessions/stored-recordings.js'
 import { ALICE, BOB, CAROL, TEAM_NAMESPACE, type Actor } from './users.js'
 
 /** What the story is told with. */
@@ -7,6 +10,8 @@ export interface Stage {
   readonly clientOf: (actor: Actor) => DemoClient
   readonly view: AuditView
   readonly say: (line: string) => void
+  /** The directory of recorded sessions. */
+  readonly recordings: string
   /** Aborts the story. */
   readonly signal: AbortSignal
 }
@@ -41,7 +46,7 @@ const DEPLOYMENT = object('apps/v1', 'Deployment', 'web', {
  * @throws Error where an answer is not the expected one, or when the signal is aborted
  */
 export async function tellStory(stage: Stage): Promise<void> {
-  const { view, say, signal, clientOf } = stage
+  const { view, say, signal, clientOf, recordings } = stage
   const introduced = new Set<Actor>()
 
   const narrate = (actor: Actor, what: string) => {
@@ -96,6 +101,13 @@ export async function tellStory(stage: Stage): Promise<void> {
 
   await act(BOB, 'starts a pod', 201, create(`${CORE}/pods`, POD))
   await act(BOB, "reads the pod's log", 200, get(`${CORE}/pods/debug/log`))
+  narrate(BOB, 'opens a shell in it')
+  const shell = `${CORE}/pods/debug/exec?command=sh&stdin=true&stdout=true&tty=true`
+  const session = await clientOf(BOB).exec(shell, ['id -un', 'cat /data/password.txt', 'exit'], signal)
+  await view.shown(session.auditID, 'ResponseComplete', signal)
+  say('What is recorded of that:')
+  for (const line of (await recordedText(recordings, session.auditID)).split('\n')) say(`  | ${line}`)
+
   await act(BOB, 'reads the secret: refused', 403, get(`${CORE}/secrets/password`))
   await act(BOB, 'looks for something that is not there', 404, get(`${CORE}/configmaps/missing`))
   await act(CAROL, 'deletes the config map: refused', 403, {
@@ -113,4 +125,16 @@ export async function tellStory(stage: Stage): Promise<void> {
     contentType: MERGE_PATCH,
   })
   await act(ALICE, 'deletes the deployment', 200, { method: 'DELETE', path: `${APPS}/deployments/web` })
+}
+
+/** The output of a session, as `kube-audit-proxy sessions cat` prints it. */
+async function recordedText(directory: string, auditID: string): Promise<string> {
+  const plain = new PlainText()
+  let text = ''
+  for await (const { file } of storedRecordings(directory)) {
+    if (!file.includes(auditID)) continue
+    for await (const { code, data } of readEvents(file)) if (code === 'o') text += plain.write(data)
+  }
+  if (text === '') throw new Error(`${directory}: no recording of ${auditID}`)
+  return text.trimEnd()
 }

@@ -49,6 +49,7 @@ export const RULES: readonly Rule[] = [
       'events',
       'pods',
       'pods/log',
+      'pods/exec',
       'serviceaccounts',
       'deployments',
       'deployments/scale',

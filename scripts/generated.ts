@@ -5,6 +5,13 @@ import { EVENTS_USAGE } from '../src/commands/events-flags.js'
 import { KUBECONFIG_USAGE } from '../src/commands/kubeconfig.js'
 import { SEAL_KEYGEN_USAGE, SEAL_PUBKEY_USAGE } from '../src/commands/seal.js'
 import { VERIFY_USAGE } from '../src/commands/verify.js'
+import {
+  CAT_USAGE,
+  EXPORT_USAGE,
+  LIST_USAGE,
+  PLAY_USAGE,
+  SHOW_USAGE,
+} from '../src/commands/sessions-flags.js'
 import { allFlags } from '../src/cli/commands.js'
 import { PROXY_FLAGS } from '../src/options.js'
 import { exampleConfig } from './example-config.js'
@@ -12,11 +19,13 @@ import { flagsMarkdown } from './flags-markdown.js'
 import { manPage } from './man-page.js'
 
 const FLAGS = allFlags(PROXY_FLAGS)
+const SESSIONS = [LIST_USAGE, SHOW_USAGE, CAT_USAGE, PLAY_USAGE, EXPORT_USAGE]
 const COMMANDS = [
   EVENTS_USAGE,
   VERIFY_USAGE,
   SEAL_KEYGEN_USAGE,
   SEAL_PUBKEY_USAGE,
+  ...SESSIONS,
   CHECK_USAGE,
   EXPLAIN_USAGE,
   KUBECONFIG_USAGE,

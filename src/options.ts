@@ -10,6 +10,7 @@ import { ConfigError } from './errors.js'
 import { LOG_FLAGS, readLogOptions, type LogOptions } from './log-options.js'
 import type { ProxyOptions } from './proxy/options.js'
 import { readShutdownOptions, SHUTDOWN_FLAGS } from './proxy/shutdown-options.js'
+import { readSessionOptions, SESSION_FLAGS } from './sessions/options.js'
 import { readServingOptions, SERVING_FLAGS } from './server/options.js'
 import { readStatusOptions, STATUS_FLAGS } from './server/status-options.js'
 import { readUpstreamOptions, UPSTREAM_FLAGS } from './upstream/options.js'
@@ -39,6 +40,7 @@ export const PROXY_FLAGS: readonly Flag[] = [
   ...BACKEND_FLAGS,
   ...SINK_FLAGS,
   ...CAPTURE_FLAGS,
+  ...SESSION_FLAGS,
   ...STATUS_FLAGS,
   ...LOG_FLAGS,
 ]
@@ -69,6 +71,7 @@ export function readOptions(settings: Settings, { env, stderrIsTerminal }: Optio
     capture: readCaptureOptions(settings),
     backends,
     sinks: sinks && { ...sinks, webhook: readWebhookDelivery(settings) },
+    sessions: readSessionOptions(settings),
     status: readStatusOptions(settings),
     shutdown: readShutdownOptions(settings),
     workers: readWorkers(settings),

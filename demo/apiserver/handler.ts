@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { ServerResponse, type IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { impersonate, type Authenticator } from './authentication.js'
 import type { Authorizer } from './authorization.js'
 import { mediaType, type BodyReader } from './body.js'
 import { discoveryDocument, openapiDocument } from './discovery.js'
 import type { ApiObject } from './api-object.js'
+import { serveExec } from './exec.js'
 import type { Json } from './json.js'
 import { RESOURCE_TYPES } from './resources.js'
 import { answerReview, REVIEWS } from './reviews.js'
@@ -42,6 +45,27 @@ export class Handler {
     try {
       await this.#serve(req, res)
     } catch (err) {
+      sendError(res, err)
+    }
+  }
+
+  /** A request that asks for an upgrade: an exec in a pod, or what is refused. */
+  upgrade(req: IncomingMessage, socket: Duplex): void {
+    const res = new ServerResponse(req)
+    res.assignSocket(socket as Socket)
+    res.shouldKeepAlive = false
+    res.on('finish', () => socket.end())
+    try {
+      const [path = '', query = ''] = (req.url ?? '').split('?')
+      const target = parseTarget(req.method ?? '', path, new URLSearchParams(query))
+      const user = impersonate(req, this.authenticator.authenticate(req), this.authorizer)
+      this.authorizer.check(user, target)
+      if ('path' in target || target.resource !== 'pods' || target.subresource !== 'exec')
+        throw StatusError.noSuchPath()
+      res.detachSocket(socket as Socket)
+      serveExec(req, socket)
+    } catch (err) {
+      if (res.socket === null) res.assignSocket(socket as Socket)
       sendError(res, err)
     }
   }

@@ -1,5 +1,7 @@
 import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
 import { createServer, type Server } from 'node:https'
+import type { Duplex } from 'node:stream'
 import type { AddressInfo } from 'node:net'
 import type { UserInfo } from '../../src/request/user-info.js'
 import type { KeyPair } from '../certificates.js'
@@ -57,6 +59,7 @@ export class DemoApiserver {
       },
       (req, res) => void handler.handle(req, res),
     )
+    server.on('upgrade', (req: IncomingMessage, socket: Duplex) => handler.upgrade(req, socket))
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
     return new DemoApiserver(server)

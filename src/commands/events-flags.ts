@@ -190,7 +190,7 @@ export function eventQuery(flags: EventsFlags, now: number): EventQuery {
 const TIME = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(Z|[+-]\d{2}:\d{2})?)?$/
 
 /** Milliseconds since the Unix epoch; undefined for the empty text, NaN for what is no time. */
-function parseTime(text: string, now: number): number | undefined {
+export function parseTime(text: string, now: number): number | undefined {
   if (text === '') return undefined
   const ago = parseDuration(text)
   if (ago !== undefined) return now - ago
@@ -198,7 +198,8 @@ function parseTime(text: string, now: number): number | undefined {
   return date === undefined ? NaN : Date.parse(`${date}T${time}${zone}`)
 }
 
-function timeProblem(text: string): string | undefined {
+/** What is expected of a time, where the text is none. */
+export function timeProblem(text: string): string | undefined {
   return Number.isNaN(parseTime(text, 0))
     ? 'a time such as 2026-01-31T10:15:00Z, or how long ago such as 90m'
     : undefined

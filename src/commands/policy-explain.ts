@@ -9,6 +9,7 @@ import { isLongRunning } from '../request/long-running.js'
 import { nonResourceRequest, type RequestInfo } from '../request/request-info.js'
 import { readCommandFlags, type CommandFlags, type CommandUsage } from '../cli/command-flags.js'
 import type { Flag } from '../cli/flag.js'
+import { isSession, loadSessionPolicy } from '../sessions/policy.js'
 import { onlyFile } from './policy-check.js'
 
 export const EXPLAIN_SUMMARY = 'Say which rule decides how a request is recorded, and why.'
@@ -67,6 +68,13 @@ const FLAGS = [
     group,
     help: 'Path of a request that is for no resource, such as /healthz.',
   },
+  {
+    name: 'session-recording-policy-file',
+    type: 'string',
+    default: '',
+    group,
+    help: 'File that says which sessions are recorded: what it says of the request is explained as well.',
+  },
 ] as const satisfies readonly Flag[]
 
 export const EXPLAIN_USAGE: CommandUsage<typeof FLAGS> = {
@@ -77,6 +85,7 @@ it do not match.`,
   examples: [
     'policy explain policy.yaml --user alice --group dev --verb get --resource pods/log --namespace shop --name web',
     'policy explain policy.yaml --user alice --verb create --resource deployments --api-group apps -n shop',
+    'policy explain policy.yaml --user alice --verb create --resource pods/exec -n shop --session-recording-policy-file sessions.yaml',
     'policy explain policy.yaml --path /healthz',
   ],
   flags: FLAGS,
@@ -97,7 +106,9 @@ export function policyExplain(args: readonly string[]): number {
   const policy = loadPolicy(file, (warning) =>
     process.stderr.write(`kube-audit-proxy: warning: ${printable(warning)}\n`),
   )
-  process.stdout.write(printableLines(render(explain(policy, user, info), user, info)))
+  const sessions = flags.text('session-recording-policy-file')
+  const recording = sessions === undefined ? [] : [`Session:  ${explainSession(sessions, user, info)}`]
+  process.stdout.write(printableLines(render(explain(policy, user, info), user, info, recording)))
   return 0
 }
 
@@ -148,7 +159,23 @@ function resourceRequest(flags: ExplainFlags): RequestInfo {
   }
 }
 
-function render({ rules, decidedBy, config }: Explanation, user: UserInfo, info: RequestInfo): string {
+/** What the session policy says of the request. */
+function explainSession(file: string, user: UserInfo, info: RequestInfo): string {
+  const policy = loadSessionPolicy(file)
+  if (!isSession(info)) return 'none: the request is neither exec nor attach'
+  const { record, rule } = policy.decide(user, info)
+  const why = rule === undefined ? 'no rule matches' : `rule ${rule}`
+  const input = record === 'InputAndOutput' ? '; input only with --session-recording-input' : ''
+  return `${record} (${why} in ${file})${input}`
+}
+
+/** @param recording lines about what is recorded of a session */
+function render(
+  { rules, decidedBy, config }: Explanation,
+  user: UserInfo,
+  info: RequestInfo,
+  recording: readonly string[],
+): string {
   const stages = STAGES.filter(
     (stage) => !config.omitStages.has(stage) && (stage !== 'ResponseStarted' || isLongRunning(info)),
   )
@@ -164,7 +191,7 @@ function render({ rules, decidedBy, config }: Explanation, user: UserInfo, info:
     )
     if (config.omitManagedFields) lines.push('Objects:  without metadata.managedFields')
   }
-  lines.push('')
+  lines.push(...recording, '')
   const width = String(rules.length).length
   const asked = decidedBy === undefined ? rules : rules.slice(0, decidedBy)
   for (const { rule, matches, reason } of asked) {

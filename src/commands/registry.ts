@@ -3,6 +3,7 @@ import { eventsCommand } from './events.js'
 import { kubeconfigCommand } from './kubeconfig.js'
 import { policyCommand } from './policy.js'
 import { sealCommand } from './seal.js'
+import { sessionsCommand } from './sessions.js'
 import { verifyCommand } from './verify.js'
 
 /** Everything that is not running the proxy, in the order of `--help`. */
@@ -10,6 +11,7 @@ export const COMMANDS: readonly Command[] = [
   eventsCommand,
   verifyCommand,
   sealCommand,
+  sessionsCommand,
   policyCommand,
   kubeconfigCommand,
 ]

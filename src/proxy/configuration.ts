@@ -22,6 +22,7 @@ import {
 import type { HealthCheck } from '../server/health.js'
 import { ServingTLS } from '../server/serving-tls.js'
 import { LiveUpstream } from '../upstream/live-upstream.js'
+import { LiveSessionPolicy } from '../sessions/policy.js'
 import type { Part } from './part.js'
 
 /** Without a policy file nothing is recorded. */
@@ -30,6 +31,7 @@ const RECORD_NOTHING = new PolicyEvaluator({ omitStages: [], omitManagedFields: 
 /** What was read from files. */
 interface Opened {
   readonly policy: LivePolicy | undefined
+  readonly sessionPolicy: LiveSessionPolicy | undefined
   readonly upstream: LiveUpstream
   readonly authentication: Authentication
   readonly reloader: Reloader
@@ -44,6 +46,8 @@ export class Configuration implements Part {
   readonly authentication: Authentication
   readonly tls: ServingTLS
   readonly policy: Evaluator
+  /** Which sessions are recorded; undefined: all. */
+  readonly sessionPolicy: LiveSessionPolicy | undefined
   readonly sinks: AuditSinks | undefined
   readonly reloader: Reloader
   readonly readyChecks: readonly HealthCheck[]
@@ -60,6 +64,8 @@ export class Configuration implements Part {
       options.policyFile === undefined
         ? undefined
         : new LivePolicy(options.policyFile, (warning) => log.warn(warning))
+    const sessionFile = options.sessions?.policyFile
+    const sessionPolicy = sessionFile === undefined ? undefined : new LiveSessionPolicy(sessionFile)
     const upstream = new LiveUpstream(
       { ...options.upstream, authenticationKubeconfig: options.authentication.kubeconfig },
       log,
@@ -73,7 +79,8 @@ export class Configuration implements Part {
         log,
         now: Date.now,
       })
-      return new Configuration(options, { policy, upstream, authentication, reloader }, registry, log)
+      const opened = { policy, sessionPolicy, upstream, authentication, reloader }
+      return new Configuration(options, opened, registry, log)
     } catch (err) {
       authentication?.close()
       await upstream.close()
@@ -83,7 +90,7 @@ export class Configuration implements Part {
 
   private constructor(
     options: RequestPathOptions,
-    { policy, upstream, authentication, reloader }: Opened,
+    { policy, sessionPolicy, upstream, authentication, reloader }: Opened,
     registry: Registry,
     log: Logger,
   ) {
@@ -94,9 +101,11 @@ export class Configuration implements Part {
     this.reloader = reloader
     this.tls = new ServingTLS(options.serving, authentication.clientAuthorities)
     this.policy = policy ?? RECORD_NOTHING
+    this.sessionPolicy = sessionPolicy
     this.sinks = options.sinks && new AuditSinks(options.sinks, upstream.own, log)
     reloader.add([
       ...(policy === undefined ? [] : [policy]),
+      ...(sessionPolicy === undefined ? [] : [sessionPolicy]),
       ...this.tls.reloadables(),
       ...upstream.reloadables(),
       ...authentication.reloadables,

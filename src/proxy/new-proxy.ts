@@ -4,6 +4,7 @@ import { AuditMetrics } from '../audit/metrics.js'
 import type { ProxyOptions } from './options.js'
 import { Configuration } from './configuration.js'
 import { Delivery } from './delivery.js'
+import { RecordingArchive } from '../sessions/archive.js'
 import { Proxy, type Opened, type ProxyEnvironment } from './proxy.js'
 import { RequestPath } from './request-path.js'
 import { DRAIN_SHARE } from './shutdown-options.js'
@@ -35,10 +36,13 @@ export async function openProxy(options: ProxyOptions, environment: ProxyEnviron
   const registry = new Registry()
   const metrics = new AuditMetrics(registry)
   const configuration = await Configuration.read(options, registry, log)
+  let archive: RecordingArchive | undefined
   try {
+    archive = options.sessions && (await RecordingArchive.open(options.sessions, registry, log))
     const delivery = await Delivery.open(options, configuration, metrics, log)
-    return { ...environment, registry, metrics, configuration, delivery }
+    return { ...environment, registry, metrics, configuration, delivery, archive }
   } catch (err) {
+    await archive?.stop()
     await configuration.stop()
     throw err
   }

@@ -4,6 +4,7 @@ import type { CaptureOptions } from '../audit/capture/options.js'
 import type { SinkOptions } from '../audit/sink/options.js'
 import type { AuthenticationOptions } from '../authentication/options.js'
 import type { ServingOptions } from '../server/options.js'
+import type { SessionRecordingOptions } from '../sessions/options.js'
 import type { StatusOptions } from '../server/status-options.js'
 import type { UpstreamOptions } from '../upstream/options.js'
 import type { ShutdownOptions } from './shutdown-options.js'
@@ -18,6 +19,8 @@ export interface RequestPathOptions {
   readonly capture: CaptureOptions
   /** undefined: there are no AuditSinks. */
   readonly sinks: (SinkOptions & { readonly webhook: DeliveryOptions }) | undefined
+  /** undefined: no sessions are recorded. */
+  readonly sessions: SessionRecordingOptions | undefined
   readonly shutdown: ShutdownOptions
 }
 

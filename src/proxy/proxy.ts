@@ -5,6 +5,7 @@ import type { ProxyOptions } from './options.js'
 import type { HealthCheck } from '../server/health.js'
 import { StatusListeners, type StatusPorts } from '../server/status-listeners.js'
 import type { InheritedSockets } from '../systemd/listen-fds.js'
+import type { RecordingArchive } from '../sessions/archive.js'
 import type { Configuration } from './configuration.js'
 import type { Delivery } from './delivery.js'
 import { LifeCycle } from './life-cycle.js'
@@ -26,6 +27,8 @@ export interface Opened extends ProxyEnvironment {
   readonly metrics: AuditMetrics
   readonly configuration: Configuration
   readonly delivery: Delivery
+  /** Undefined where no sessions are recorded. */
+  readonly archive: RecordingArchive | undefined
 }
 
 /** What takes requests, and what is known of it. */
@@ -51,7 +54,7 @@ export class Proxy {
     opened: Opened,
     { front, readyChecks, metricsText, drainShare }: Frontage,
   ) {
-    const { configuration, delivery, log, sockets } = opened
+    const { archive, configuration, delivery, log, sockets } = opened
     this.#front = front
     this.#configuration = configuration
     this.#status = new StatusListeners(
@@ -71,7 +74,8 @@ export class Proxy {
         configuration.announce()
       },
     }
-    const parts = [this.#status, front, delivery, watch, configuration, announcement]
+    const recordings = archive === undefined ? [] : [archive]
+    const parts = [...recordings, this.#status, front, delivery, watch, configuration, announcement]
     this.#lifeCycle = new LifeCycle(parts, options.shutdown, drainShare, log)
   }
 

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { Registry } from 'prom-client'
 import { newCaptures, newReadingThreads } from '../audit/capture/new-captures.js'
 import type { ReadingThreads } from '../audit/capture/threads/reading-threads.js'
 import { Clock } from '../audit/clock.js'
@@ -9,6 +10,7 @@ import { IdentityHeaders } from '../request/identity-headers.js'
 import { Admission } from '../server/admission.js'
 import { RequestHandler } from '../server/handler.js'
 import { InFlight } from '../server/in-flight.js'
+import { SessionRecorder } from '../sessions/recorder.js'
 import { Listener } from '../server/listener.js'
 import type { Configuration } from './configuration.js'
 import type { Part } from './part.js'
@@ -18,6 +20,7 @@ export interface RequestPathDependencies {
   readonly configuration: Configuration
   readonly intake: EventIntake
   readonly metrics: AuditMetrics
+  readonly registry: Registry
   readonly log: Logger
   readonly redactionKey: Buffer
   /** How many processes like this one share the port and what the flags allow. */
@@ -44,8 +47,8 @@ export class RequestPath implements Front {
   readonly #readings: ReadingThreads
 
   constructor(options: RequestPathOptions, dependencies: RequestPathDependencies) {
-    const { configuration, intake, metrics, log, socket } = dependencies
-    const { policy, sinks, tls } = configuration
+    const { configuration, intake, metrics, registry, log, socket } = dependencies
+    const { policy, sessionPolicy, sinks, tls } = configuration
     const { upstream } = configuration.upstream
     const { authenticator, impersonation } = configuration.authentication
     const clock = new Clock()
@@ -61,6 +64,7 @@ export class RequestPath implements Front {
       inFlight: this.#inFlight,
       requestTimeout: options.serving.requestTimeout,
       admission: new Admission(options.serving.http2.maxStreams, dependencies.processes),
+      sessions: options.sessions && new SessionRecorder(options.sessions, sessionPolicy, registry, log),
       log,
       observeLevel: (level) => metrics.observeLevel(level),
       observeRejected: () => metrics.observeRejected(),

@@ -3,6 +3,7 @@ import { ABORTED, OUTCOME, UNKNOWN } from '../audit/annotations.js'
 import type { AuditContext } from '../audit/context.js'
 import { escapeJSON } from '../audit/escape-json.js'
 import { errorMessage } from '../errors.js'
+import type { RecordedSession } from '../sessions/recording.js'
 import type { Outcome } from '../upstream/response-pump.js'
 import { answer } from './answer.js'
 import type { Exchange } from './exchange.js'
@@ -24,6 +25,7 @@ export async function conclude(
 ): Promise<void> {
   const { log, blocks } = context
   const { res, audit, auditID } = exchange
+  if (exchange.recording !== undefined) await endRecording(exchange, exchange.recording, outcome)
   const whole = outcome.kind === 'complete'
   const started = observer?.finish({ request: !whole || outcome.requestComplete, response: whole })
   // Where no answer waits for its event, none waits until the bodies in it are read.
@@ -89,6 +91,27 @@ export async function conclude(
       else res.destroy()
     }
   }
+}
+
+/** The session is on disk before its last event says so. */
+async function endRecording(
+  { audit, switched }: Exchange,
+  recording: RecordedSession,
+  { kind }: Outcome,
+): Promise<void> {
+  const annotations = await recording.end(SESSION_ENDS[kind])
+  if (switched) audit?.annotate(annotations)
+}
+
+/** Why a session is over that did not say so itself. */
+const SESSION_ENDS: Readonly<Record<Outcome['kind'], string>> = {
+  complete: 'the connection has ended',
+  'client-gone': 'the client has gone',
+  'request-broken': 'the client broke off',
+  'upstream-gone': 'the upstream broke off',
+  unanswered: 'the upstream gave no answer',
+  late: 'the upstream did not answer in time',
+  ended: 'the proxy is shutting down',
 }
 
 /** An error of the proxy's own in place of the upstream's answer. */

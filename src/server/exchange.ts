@@ -15,6 +15,8 @@ import type { RequestTarget } from '../request/request-target.js'
 import type { Forwarding } from '../upstream/response-pump.js'
 import type { Stoppable } from './in-flight.js'
 import type { StatusError } from './status-error.js'
+import type { RecordedSession } from '../sessions/recording.js'
+import type { SessionRequest } from '../sessions/session-request.js'
 
 /** A request as far as it could be understood, and what the handler learns of it on its way. */
 export class Exchange implements Stoppable {
@@ -35,6 +37,8 @@ export class Exchange implements Stoppable {
   evaluated = false
   /** Undefined until the policy has said that the request is audited, and where it is not. */
   audit: AuditContext | undefined
+  /** Of an exec or an attach that is recorded. */
+  recording: RecordedSession | undefined
   #reference: Readonly<ObjectReference> | undefined
   #forwarding: Forwarding | undefined
   #stopped = false
@@ -100,6 +104,14 @@ export class Exchange implements Stoppable {
       objectRef: this.objectRef,
       receivedAt: this.receivedAt,
     }
+  }
+
+  /** What a recording has to know of it. */
+  sessionRequest(user: UserInfo): SessionRequest {
+    const { auditID, sourceIPs, userAgent } = this.attributes(user)
+    const { info, target } = this
+    const impersonatedUser = this.impersonation?.target.username || undefined
+    return { auditID, info, user, impersonatedUser, sourceIPs, userAgent, rawQuery: target.rawQuery }
   }
 
   /** The object that the URL names; undefined for a request without a resource. */

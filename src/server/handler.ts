@@ -25,6 +25,7 @@ import { upstreamHeaders } from '../upstream/request-headers.js'
 import type { Forwarding, Outcome } from '../upstream/response-pump.js'
 import type { UpstreamConnections } from '../cluster/upstream-connections.js'
 import { rewritingRefusals } from '../upstream/rewritten-refusal.js'
+import type { SessionRecorder } from '../sessions/recorder.js'
 import { tunnel } from '../upstream/tunnel.js'
 import { systemTimers, type Timer } from '../timers.js'
 import type { Route, Upstream } from '../upstream/upstream.js'
@@ -54,6 +55,8 @@ export interface HandlerDependencies {
   /** Milliseconds within which the apiserver answers requests that are not long-running. */
   readonly requestTimeout: number
   readonly admission: Admission
+  /** Undefined where no sessions are recorded. */
+  readonly sessions: SessionRecorder | undefined
   readonly log: Logger
   /** Counts a request by the level that the policy gave it. */
   observeLevel(level: Level): void
@@ -224,7 +227,10 @@ export class RequestHandler {
         exchange.impersonated = authenticated.user
       }
       const route = upstream.route(authenticated)
-      await this.#forward(exchange, route instanceof Promise ? await route : route)
+      const taken = route instanceof Promise ? await route : route
+      if (exchange.upgradeProtocol !== undefined)
+        exchange.recording = await this.#deps.sessions?.begin(exchange.sessionRequest(from.user))
+      await this.#forward(exchange, taken)
     } catch (err) {
       const error = statusFor(err)
       if (error === undefined) throw err
@@ -260,6 +266,7 @@ export class RequestHandler {
         : tunnel(res, upgrade, {
             ...request,
             protocol: upgrade.protocol,
+            watcher: exchange.recording?.watcher,
             onSwitch: () => {
               exchange.switched = true
               if (this.#deps.inFlight.draining) exchange.stop()
@@ -272,6 +279,7 @@ export class RequestHandler {
       outcome = await forwarding.outcome
     } catch (err) {
       observer?.discard()
+      await exchange.recording?.end('the proxy failed')
       throw err
     } finally {
       expiry?.cancel()

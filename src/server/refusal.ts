@@ -2,6 +2,7 @@ import { ImpersonationForbidden, ImpersonationInvalid } from '../authentication/
 import { ReservedExtra } from '../authentication/impersonation/headers.js'
 import { TooManyReviews } from '../cluster/review-turns.js'
 import { ReviewError } from '../cluster/reviews.js'
+import { RecordingRefused } from '../sessions/recorder.js'
 import { UnassertableIdentity } from '../upstream/identity.js'
 import * as status from './status-error.js'
 
@@ -10,6 +11,7 @@ export function statusFor(err: unknown): status.StatusError | undefined {
   if (err instanceof ImpersonationForbidden) return status.forbidden(err.message, err.details)
   if (err instanceof ImpersonationInvalid) return status.badRequest(err.message)
   if (err instanceof ReservedExtra) return status.forbidden(err.message)
+  if (err instanceof RecordingRefused) return status.internalError(err.message)
   if (err instanceof UnassertableIdentity) return status.internalError(err.message)
   if (err instanceof TooManyReviews)
     return status.serviceUnavailable(

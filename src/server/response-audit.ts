@@ -92,6 +92,7 @@ export class ResponseAudit implements ResponseObserver {
       return
     }
     audit.setStatus({ code: statusCode })
+    if (statusCode === 101) audit.annotate(exchange.recording?.annotations)
     this.#impersonated()
     return andThen(audit.responseStarted(), () => {})
   }

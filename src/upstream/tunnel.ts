@@ -7,7 +7,9 @@ import type { Socket } from 'node:net'
 import { headerBytes, isHopByHop } from '../request/client-headers.js'
 import type { InboundResponse, InboundUpgrade } from '../request/inbound.js'
 import { MAX_HEADER_SIZE } from '../cluster/upstream-connections.js'
+import type { TunnelWatcher } from '../tunnel-watcher.js'
 import type { ForwardRequest } from './forward.js'
+import { Relay } from './relay.js'
 import { ResponsePump, type Forwarding, type Outcome, type ResponseSource } from './response-pump.js'
 
 export interface TunnelRequest extends ForwardRequest {
@@ -15,6 +17,8 @@ export interface TunnelRequest extends ForwardRequest {
   readonly protocol: string
   /** Told when the upstream has agreed and the connections are joined. */
   onSwitch(): void
+  /** Sees what passes over the joined connections. */
+  readonly watcher?: TunnelWatcher | undefined
 }
 
 /**
@@ -136,17 +140,31 @@ class Tunnel implements Forwarding, ResponseSource {
       // Either side may end what it sends and still receive.
       client.allowHalfOpen = true
       upstream.allowHalfOpen = true
-      upstream.pipe(client)
-      client.pipe(upstream)
+      const relay = this.#relay(client, upstream, response.rawHeaders)
       // A client that is there no more has ended its session, however it left.
       client.on('close', () => {
         this.#pump.complete()
         if (upstream.writableEnded) upstream.destroySoon()
         else upstream.destroy()
       })
-      upstream.on('close', () => this.#pump.complete())
+      upstream.on('close', () => {
+        if (relay?.lingering !== true) this.#pump.complete()
+      })
       this.#request.onSwitch()
     })
+  }
+
+  /** Joins them; answers what does it where somebody watches. */
+  #relay(client: Socket, upstream: Socket, rawHeaders: readonly string[]): Relay | undefined {
+    const { watcher } = this.#request
+    if (watcher === undefined) {
+      upstream.pipe(client)
+      client.pipe(upstream)
+      return undefined
+    }
+    const relay = new Relay(client, upstream, watcher)
+    relay.start(rawHeaders, (action) => this.#pump.guard(action))
+    return relay
   }
 
   /** As the upstream sent them, with what belongs to the connection: this answer is about the connection. */

@@ -28,7 +28,7 @@ export async function newPrimary(
   { args, onLost }: PrimaryOptions,
 ): Promise<Proxy> {
   const opened = await openProxy(options, environment)
-  const { configuration, delivery, log, metrics, redactionKey, registry, sockets } = opened
+  const { archive, configuration, delivery, log, metrics, redactionKey, registry, sockets } = opened
   const summed = new SummedMetrics(registry)
   const pool = new WorkerPool(
     {
@@ -42,7 +42,10 @@ export async function newPrimary(
       onLost,
       log,
     },
-    (report) => summed.retire(report),
+    (report, pid) => {
+      summed.retire(report)
+      void archive?.workerGone(pid)
+    },
   )
   summed.show(pool)
   configuration.reloader.onReloaded((name) => pool.reload(name))

@@ -44,7 +44,7 @@ export class WorkerPool implements Front {
   readonly #timers: Timers
   readonly #workers = new Set<WorkerProcess>()
   readonly #backoffs = new Set<Timer>()
-  readonly #onRetired: (report: MetricsReport) => void
+  readonly #onRetired: (report: MetricsReport, pid: number) => void
   /** Deaths that came soon after a start, in a row. */
   #shortLives = 0
   /** What a worker asks node:cluster to listen on. */
@@ -54,10 +54,10 @@ export class WorkerPool implements Front {
   #replaced = 0
   #address: Address = { address: '', port: 0 }
 
-  /** @param onRetired takes the last metrics of a worker that has died */
+  /** @param onRetired takes the last metrics of a worker that is gone, and its process id */
   constructor(
     options: PoolOptions,
-    onRetired: (report: MetricsReport) => void,
+    onRetired: (report: MetricsReport, pid: number) => void,
     timers: Timers = systemTimers,
   ) {
     this.#options = options
@@ -174,7 +174,7 @@ export class WorkerPool implements Front {
     )
     void worker.ended.then(() => {
       this.#workers.delete(worker)
-      this.#onRetired(worker.lastMetrics)
+      this.#onRetired(worker.lastMetrics, worker.pid)
     })
     return worker
   }

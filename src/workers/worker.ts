@@ -62,6 +62,7 @@ export class Worker {
       configuration,
       intake,
       metrics,
+      registry,
       log,
       redactionKey: Buffer.from(start.redactionKey, 'base64'),
       processes: start.workers,

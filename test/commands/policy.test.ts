@@ -140,3 +140,30 @@ void t.test('help', async (t) => {
     t.match(stdout, /^Usage:$/m)
   }
 })
+
+void t.test('explain says what is recorded of a session', async (t) => {
+  const dir = t.testdir({
+    'policy.yaml': 'apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n',
+    'sessions.yaml':
+      'apiVersion: kube-audit-proxy.io/v1alpha1\nkind: SessionRecordingPolicy\nrules: [{record: InputAndOutput, namespaces: [shop]}]\n',
+  })
+  const explain = async (resource: string, namespace: string): Promise<string> => {
+    const sessions = `--session-recording-policy-file=${join(dir, 'sessions.yaml')}`
+    const request = ['--user=alice', '--verb=create', `--resource=${resource}`, `--namespace=${namespace}`]
+    const { code, stdout } = await runCommand([
+      'policy',
+      'explain',
+      join(dir, 'policy.yaml'),
+      ...request,
+      sessions,
+    ])
+    t.equal(code, 0)
+    return stdout
+  }
+  t.match(
+    await explain('pods/exec', 'shop'),
+    /^Session: {2}InputAndOutput \(rule 1 in .*sessions\.yaml\); input only/m,
+  )
+  t.match(await explain('pods/exec', 'other'), /^Session: {2}None \(no rule matches in /m)
+  t.match(await explain('pods', 'shop'), /^Session: {2}none: the request is neither exec nor attach$/m)
+})

@@ -61,6 +61,7 @@ void t.test('tells the story and ends', async (t) => {
     after('alice (administrator, with a client certificate) creates a namespace'),
     /ResponseComplete.*alice.*post.*201/,
   )
+  t.match(after('What is recorded of that:'), /^ {2}\| recorded$/)
   t.match(after('bob reads the secret: refused'), /ResponseComplete.*bob.*secrets\/password.*403/)
   t.match(after('carol deletes the config map: refused'), /ResponseComplete.*token.*delete.*403/)
   t.match(after('alice looks at the pods as bob'), /alice as bob.*200/)

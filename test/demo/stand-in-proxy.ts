@@ -1,14 +1,16 @@
-import { X509Certificate } from 'node:crypto'
+import { createHash, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Agent, createServer, request } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { parse } from 'yaml'
 import type { StartProxy } from '../../demo/demo.js'
 
-/** A proxy that does the least that the demonstration needs of one: it asserts identities and logs. */
+/** A proxy that does the least that the demonstration needs of one: it asserts identities, logs, and records a line of a session. */
 export const startStandInProxy: StartProxy = async (flags) => {
   const flag = (name: string) => {
     const found = flags.find((f) => f.startsWith(`--${name}=`))
@@ -83,6 +85,35 @@ export const startStandInProxy: StartProxy = async (flags) => {
     },
     forward,
   )
+  server.on('upgrade', (req: IncomingMessage, socket: Duplex) => {
+    const auditID = String(req.headers['audit-id'])
+    const folder = join(flag('session-recording-path'), '2026/01/31')
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    writeFileSync(join(folder, `${auditID}.cast`), '[0,"o","recorded"]\n', { mode: 0o600 })
+    const key = `${req.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`
+    const accept = createHash('sha1').update(key).digest('base64')
+    const head = `Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`
+    socket.end(`HTTP/1.1 101 Switching Protocols\r\n${head}`)
+    socket.resume()
+    const event = {
+      auditID,
+      stage: 'ResponseComplete',
+      kind: 'Event',
+      apiVersion: 'audit.k8s.io/v1',
+      level: 'Metadata',
+    }
+    const times = {
+      requestReceivedTimestamp: new Date().toISOString(),
+      stageTimestamp: new Date().toISOString(),
+    }
+    const more = {
+      requestURI: req.url,
+      verb: 'get',
+      user: { username: 'bob' },
+      responseStatus: { code: 101 },
+    }
+    writeSync(log, `${JSON.stringify({ ...event, ...more, ...times })}\n`)
+  })
   server.listen(0, flag('bind-address'))
   await once(server, 'listening')
   return {

@@ -72,6 +72,7 @@ async function serve(
       expect: (as) => Promise.resolve(as),
     },
     inFlight: new InFlight(),
+    sessions: undefined,
     log: memoryLog().log,
     observeLevel: () => undefined,
     admission: new Admission(100, 1),

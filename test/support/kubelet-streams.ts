@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -20,14 +20,14 @@ export function noKubeletStreams({ dir, skip }: Apiserver): string | false {
 /**
  * The kubelet's own code for exec, attach, port-forward and logs (k8s.io/cri-streaming), in a process of its own: a container
  * is a process of this machine, and attach is connected to a `cat`. Makes a node `real` and a running pod `real` in
- * `namespace`, whose kubelet it is, and ends with the test.
+ * `namespace`, whose kubelet it is, and ends with the test. Answers the process.
  */
 export async function startKubeletStreams(
   t: Test,
   cluster: TestCluster,
   { dir }: Apiserver,
   namespace: string,
-): Promise<void> {
+): Promise<ChildProcess> {
   const { certFile, keyFile } = cluster.pki.issue(cluster.ca, {
     name: PROGRAM,
     cn: 'system:node:real',
@@ -51,6 +51,7 @@ export async function startKubeletStreams(
     await sleep(20)
   }
   await addRunningPod(cluster, { namespace, pod: 'real', node: 'real', port })
+  return child
 }
 
 async function accepts(port: number): Promise<boolean> {

@@ -30,7 +30,11 @@ export function loadPolicy(file: string, warn: Warn = () => undefined): Policy {
   return parsePolicy(readText(file), file, warn)
 }
 
-function readText(file: string): string {
+/**
+ * The text of a policy file.
+ * @throws ConfigError
+ */
+export function readText(file: string): string {
   let bytes: Buffer
   try {
     bytes = readFileSync(file)
@@ -149,7 +153,8 @@ function parseNonResourceURL(field: Field): string {
   return url
 }
 
-function parseGroupResources(field: Field): GroupResources {
+/** One entry of a rule's resources. @throws ConfigError */
+export function parseGroupResources(field: Field): GroupResources {
   const fields = field.object(['group', 'resources', 'resourceNames'])
   const group = fields.group.string()
   if (group !== '' && group !== '*' && !isDNS1123Subdomain(group)) {

@@ -3,7 +3,7 @@ import { basename, dirname } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { ConfigError, errorMessage } from '../../../errors.js'
 import type { Problems } from '../problems.js'
-import { SocketLock } from '../socket-lock.js'
+import { SocketLock } from '../../../socket-lock.js'
 import { DIRECTORY_MODE } from './log-file.js'
 
 /**

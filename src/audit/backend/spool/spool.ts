@@ -1,7 +1,8 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { basename } from 'node:path'
 import { ConfigError, errorMessage } from '../../../errors.js'
-import { SocketLock } from '../socket-lock.js'
+import type { SocketLock } from '../../../socket-lock.js'
+import { lockDirectory } from '../../../directory-lock.js'
 import { setAside } from './set-aside.js'
 import { writeAcknowledged } from './spool-ack.js'
 import { recoverSpool, type Segment, type SpoolState } from './spool-recovery.js'
@@ -335,18 +336,4 @@ function reopen(directory: string, { base, size }: Segment): SegmentWriter | und
   } catch {
     return undefined
   }
-}
-
-/** @throws ConfigError when another process has the directory, or nobody can */
-async function lockDirectory(directory: string, flag: string): Promise<SocketLock> {
-  let lock: SocketLock | undefined
-  try {
-    lock = await SocketLock.acquire(directory, 'lock')
-  } catch (err) {
-    throw new ConfigError(`${flag}: cannot lock ${directory}: ${errorMessage(err)}`)
-  }
-  if (lock !== undefined) return lock
-  throw new ConfigError(
-    `${flag}: ${directory} is in use by another process; each needs a directory of its own`,
-  )
 }

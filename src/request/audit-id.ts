@@ -5,7 +5,7 @@ import type { ClientHeaders } from './client-headers.js'
  * Bytes of an Audit-ID that is taken from a client. It is part of each of the request's events, and of the head of its
  * answer twice: the apiserver returns it, and so does the proxy. kube-apiserver takes what fits in its head of 1 MiB.
  */
-export const MAX_AUDIT_ID = 1024
+export const MAX_AUDIT_ID = 16 << 10
 /** Characters that are kept of one that is longer (k8s.io/apiserver/pkg/audit/context.go GetAuditIDTruncated). */
 const KEPT = 64
 

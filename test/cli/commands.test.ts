@@ -71,6 +71,7 @@ void t.test('without flags that are not needed: kube-apiserver’s defaults', (t
       ciphers: undefined,
       http2: { maxStreams: 0, goawayChance: 0 },
       permitPortSharing: false,
+      requestTimeout: 60_000,
     },
     upstream: { kubeconfig: 'k', proxyClientCert: undefined },
     authentication: {
@@ -97,7 +98,8 @@ void t.test('without flags that are not needed: kube-apiserver’s defaults', (t
       tokenWebhookCacheTTL: 10_000,
     },
     policyFile: undefined,
-    capture: { redact: true, maxBodySize: 3145728, maxCaptureMemory: 268435456 },
+    capture: { redact: true, refusedBodies: false, maxBodySize: 3145728, maxCaptureMemory: 268435456 },
+    sessions: undefined,
     backends: [],
     auditLog: undefined,
     auditWebhook: undefined,

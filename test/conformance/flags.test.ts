@@ -81,11 +81,19 @@ const OURS: Readonly<Record<string, readonly string[]>> = {
   'the apiserver is another process': ['client-certificate-credential-id', 'audit-sink-directory'],
   'bounds of memory and of what is recorded': [
     ...['audit-log-batch-buffer-bytes', 'audit-webhook-batch-buffer-bytes', 'audit-max-body-size'],
-    ...['audit-max-capture-memory', 'audit-redact'],
+    ...['audit-max-capture-memory', 'audit-redact', 'audit-refused-bodies'],
   ],
   'no event is lost': [
     ...['audit-webhook-spool-directory', 'audit-webhook-spool-max-size', 'readyz-audit-grace-period'],
     'shutdown-timeout',
+  ],
+  'kube-apiserver seals nothing': [
+    ...['audit-seal-anchor', 'audit-seal-interval', 'audit-seal-key-file', 'audit-seal-strict'],
+  ],
+  'kube-apiserver records no session': [
+    ...['compress', 'input', 'max-age', 'max-bytes', 'max-total', 'mode', 'path', 'policy-file'].map(
+      (name) => `session-recording-${name}`,
+    ),
   ],
   'kube-apiserver checks no revocation': ['client-ca-crl-file'],
   'Node.js': ['workers', 'log-format', 'log-level'],

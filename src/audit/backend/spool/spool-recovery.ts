@@ -91,9 +91,10 @@ export async function recoverSpool(directory: string, problems: SpoolProblems): 
   }
   damage.tell(problems)
 
-  const acknowledged = Math.max(told ?? 0, start ?? 0)
   // A power cut can take back the end of a segment that was sent already.
-  const next = Math.max(end ?? 0, acknowledged, used)
+  const next = Math.max(end ?? 0, told ?? 0, start ?? 0, used)
+  // Of a directory that has neither an acknowledgement nor a segment nobody can say that anything is missing.
+  const acknowledged = Math.max(told ?? 0, start ?? told ?? next)
   const segments = found.filter(({ base, state }, i) => {
     const segmentEnd = found[i + 1]?.base ?? next
     if (segmentEnd > acknowledged) return true

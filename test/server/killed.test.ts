@@ -66,7 +66,7 @@ interface Mode {
   readonly name: string
   readonly flags: (dir: string, webhook: string) => readonly string[]
   /** Where each request that was answered has its last event; undefined: nowhere for sure. */
-  readonly keeper: 'log' | 'webhook' | undefined
+  readonly keeper: 'log' | 'webhook' | 'spool' | undefined
 }
 
 const MODES: readonly Mode[] = [
@@ -81,6 +81,20 @@ const MODES: readonly Mode[] = [
       `--audit-webhook-spool-directory=${join(dir, 'spool')}`,
     ],
     keeper: 'log',
+  },
+  {
+    name: 'blocking, with workers',
+    flags: () => ['--audit-log-mode=blocking', '--workers=2'],
+    keeper: 'log',
+  },
+  {
+    name: 'blocking, to a webhook with a spool',
+    flags: (dir, webhook) => [
+      `--audit-webhook-config-file=${webhook}`,
+      '--audit-webhook-mode=blocking',
+      `--audit-webhook-spool-directory=${join(dir, 'spool')}`,
+    ],
+    keeper: 'spool',
   },
   ...(['blocking', 'blocking-strict'] as const).map((mode): Mode => ({
     name: `${mode}, to a webhook`,
@@ -134,14 +148,18 @@ async function killed(t: Test, { flags, keeper }: Mode): Promise<void> {
   t.equal(new Set(stages).size, stages.length, 'nothing is doubled')
   t.ok(answered.size >= KILLS, `${answered.size} requests were answered`)
   if (keeper === undefined) return
-  const kept = new Set(
-    keeper === 'log'
-      ? stages
-      : receiver.requests.flatMap(({ items }) => items.map(({ auditID, stage }) => `${auditID} ${stage}`)),
-  )
-  const missing = [...answered].filter(([auditID, request]) => {
-    return !kept.has(`${auditID} ${request === REFUSED ? 'ResponseStarted' : 'ResponseComplete'}`)
-  })
+  const received = () =>
+    receiver.requests.flatMap(({ items }) => items.map(({ auditID, stage }) => `${auditID} ${stage}`))
+  const missingOf = (kept: ReadonlySet<string>) =>
+    [...answered].filter(([auditID, request]) => {
+      return !kept.has(`${auditID} ${request === REFUSED ? 'ResponseStarted' : 'ResponseComplete'}`)
+    })
+  if (keeper === 'spool') {
+    // What is there is delivered after the next start.
+    await standIn.startProxy()
+    await receiver.watch.until(() => missingOf(new Set(received())).length === 0)
+  }
+  const missing = missingOf(new Set(keeper === 'log' ? stages : received()))
   t.comment(`${KILLS} kills, ${answered.size} answers, ${missing.length} without their event`)
   t.strictSame(missing, [], 'who is answered has an event')
 }

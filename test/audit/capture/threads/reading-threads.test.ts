@@ -17,7 +17,7 @@ const QUESTION: BodyQuestion = {
 const YAML = Buffer.from('kind: Secret\napiVersion: v1\nmetadata: {name: s}\nstringData: {a: "<hunter2>"}\n')
 /** Takes seconds to read. */
 const SLOW = Buffer.from(`a: [${'1,'.repeat(150_000)}1]\n`)
-/** More than a heap of a few MiB. */
+/** More than a heap of 128 MiB. */
 const HEAVY = Buffer.from(`a: [${'x,'.repeat(150_000)}1]\n`)
 
 const start = (t: Test, limits: Partial<typeof READING_LIMITS> = {}) => {
@@ -61,7 +61,7 @@ await t.test('what takes too long is given up, and the next one is read', async 
 })
 
 await t.test('a thread that dies takes its body along, and no other', async (t) => {
-  const { read } = start(t, { threads: 1, heap: 24 })
+  const { read } = start(t, { threads: 1, heap: 64 })
   const [heavy, light] = [read('mallory', HEAVY), read('alice', YAML)]
   t.equal(await heavy.done, 'thread')
   t.match(await light.done, { found: { metadata: { name: 's' } } })

@@ -46,7 +46,8 @@ export function sortInputs(paths: readonly string[]): Inputs {
       const inside = join(path, name)
       // A log has its seal beside it; whatever else is in a directory is a file that was sealed as a whole.
       const isLog = sealPaths(inside).some((seal) => existsSync(seal))
-      if (!statSync(inside).isFile()) continue
+      // What is finished or compressed meanwhile is gone under this name.
+      if (statSync(inside, { throwIfNoEntry: false })?.isFile() !== true) continue
       hasLogs ||= isLog || isSealName(name)
       add(inside, isLog ? logs : others)
     }

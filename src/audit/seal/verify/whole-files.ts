@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { digestOf, type FileDigest } from '../file-digest.js'
 import type { Statement } from '../statement.js'
@@ -8,6 +8,7 @@ import type { FileReport, Finding } from './report.js'
 
 /** What the name of a file has at its end while it is being written. */
 const IN_PROGRESS = '.part'
+const GZIP = '.gz'
 /** How long a finished file may have to wait for its statement, in milliseconds. */
 const SEALED_AFTER = 60_000
 
@@ -69,10 +70,12 @@ export async function checkWholeFiles(
   for (const file of files) {
     if (file.endsWith(IN_PROGRESS)) {
       const message = 'in progress: it is sealed when it is finished'
-      reports.push({ path: file, sealedLines: 0, findings: [{ kind: 'unsealed', problem: false, message }] })
+      const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0
+      const findings: Finding[] = [{ kind: 'unsealed', problem: false, message }]
+      reports.push({ path: file, sealedLines: 0, size, findings })
       continue
     }
-    const { size, sha256 } = await digestOf(file, onRead).catch(damaged)
+    const { size, sha256 } = await digestOf(placeOf(file), onRead).catch(damaged)
     const path = sealed.pathOf(file, sha256)
     if (path === undefined) {
       reports.push({ path: file, sealedLines: 0, size, findings: [unknown(file, chains)] })
@@ -94,6 +97,11 @@ export async function checkWholeFiles(
   return reports
 }
 
+/** Where a file is by now, which may have been compressed meanwhile. */
+function placeOf(file: string): string {
+  return existsSync(file) || !existsSync(file + GZIP) ? file : file + GZIP
+}
+
 /** What a file has that was compressed, and is not what it was: nothing that was ever sealed. */
 function damaged(err: NodeJS.ErrnoException): FileDigest {
   if (err.code?.startsWith('Z_') !== true) throw err
@@ -102,7 +110,7 @@ function damaged(err: NodeJS.ErrnoException): FileDigest {
 
 /** A file of which nothing is said: while the proxy runs, one that was just finished may have no statement yet. */
 function unknown(file: string, chains: readonly Chain[]): Finding {
-  const { mtimeMs } = statSync(file)
+  const { mtimeMs } = statSync(placeOf(file))
   const isNew = chains.some(({ last }) => {
     if (last === undefined || last.statement.type === 'closed') return false
     return mtimeMs > Date.parse(last.statement.time) - SEALED_AFTER

@@ -86,6 +86,7 @@ async function row(name: string, size: number, concurrency: number, flags: reado
     metrics: new AuditMetrics(registry),
     health: () => new DeliveryHealth(0),
     onReloadable: () => {},
+    onFileSeal: () => {},
   }
   const backend = await newAuditBackend(configureBackends(settingsOf(flags)), deps)
   if (backend === undefined) throw new Error(`${name}: no backend`)

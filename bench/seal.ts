@@ -56,6 +56,7 @@ async function write(name: string, events: number, flags: readonly string[]) {
     metrics: new AuditMetrics(new Registry()),
     health: () => new DeliveryHealth(0),
     onReloadable: () => undefined,
+    onFileSeal: () => undefined,
   })
   if (backend === undefined) throw new Error('no backend')
   const waits: number[] = []

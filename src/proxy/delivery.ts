@@ -4,6 +4,7 @@ import { DeliveryHealth } from '../audit/backend/delivery-health.js'
 import { strictest, type Mode } from '../audit/backend/delivery-options.js'
 import { newAuditBackend, type EncodedLines } from '../audit/backend/new-audit-backend.js'
 import type { AuditMetrics } from '../audit/metrics.js'
+import type { WholeFiles } from '../audit/seal/whole-files.js'
 import type { ProxyOptions } from './options.js'
 import type { HealthCheck } from '../server/health.js'
 import type { Configuration } from './configuration.js'
@@ -21,6 +22,7 @@ interface Opened {
   readonly lines: EncodedLines | undefined
   readonly mode: Mode
   readonly readyChecks: readonly HealthCheck[]
+  readonly fileSeal: WholeFiles | undefined
 }
 
 /** Where events go: the backends that the flags name, and AuditSinks. */
@@ -31,6 +33,8 @@ export class Delivery implements Part {
   /** Of the strictest of the backends: for how long a request waits. */
   readonly mode: Mode
   readonly readyChecks: readonly HealthCheck[]
+  /** Seals whole files beside the audit log; undefined where it is not sealed. */
+  readonly fileSeal: WholeFiles | undefined
   /** False where nobody has the events. */
   readonly isSomewhere: boolean
 
@@ -42,6 +46,7 @@ export class Delivery implements Part {
     log: Logger,
   ): Promise<Delivery> {
     const readyChecks: HealthCheck[] = []
+    let fileSeal: WholeFiles | undefined
     const known = await newAuditBackend(backends, {
       log,
       metrics,
@@ -51,20 +56,22 @@ export class Delivery implements Part {
         return health
       },
       onReloadable: (reloadable) => configuration.reloader.add([reloadable]),
+      onFileSeal: (seal) => (fileSeal = seal),
     })
     const mode = strictest(backends.map(({ delivery }) => delivery.mode))
     if (sinks === undefined || configuration.sinks === undefined)
-      return new Delivery({ backend: known, lines: known?.lines, mode, readyChecks })
+      return new Delivery({ backend: known, lines: known?.lines, mode, readyChecks, fileSeal })
     const backend = configuration.sinks.beside(known, { webhook: sinks.webhook, metrics, log })
-    return new Delivery({ backend, lines: undefined, mode, readyChecks })
+    return new Delivery({ backend, lines: undefined, mode, readyChecks, fileSeal })
   }
 
-  private constructor({ backend, lines, mode, readyChecks }: Opened) {
+  private constructor({ backend, lines, mode, readyChecks, fileSeal }: Opened) {
     this.backend = backend ?? NOWHERE
     this.isSomewhere = backend !== undefined
     this.lines = lines
     this.mode = mode
     this.readyChecks = readyChecks
+    this.fileSeal = fileSeal
   }
 
   flush(deadline: AbortSignal): Promise<void> {

@@ -40,6 +40,7 @@ export async function openProxy(options: ProxyOptions, environment: ProxyEnviron
   try {
     archive = options.sessions && (await RecordingArchive.open(options.sessions, registry, log))
     const delivery = await Delivery.open(options, configuration, metrics, log)
+    if (delivery.fileSeal !== undefined) archive?.sealedBy(delivery.fileSeal)
     return { ...environment, registry, metrics, configuration, delivery, archive }
   } catch (err) {
     await archive?.stop()

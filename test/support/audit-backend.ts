@@ -21,6 +21,7 @@ export async function openBackends(configured: readonly ConfiguredBackend[]) {
     metrics: new AuditMetrics(registry),
     health: () => new DeliveryHealth(0),
     onReloadable: () => {},
+    onFileSeal: () => {},
   })
   const errors = async (plugin: string) => {
     const { values } = await registry.getSingleMetric('apiserver_audit_error_total')!.get()

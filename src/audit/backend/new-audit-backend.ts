@@ -4,6 +4,7 @@ import { RateLimitedLog } from '../../rate-limited-log.js'
 import { newLineEncoder, type EventVersion } from '../encode.js'
 import type { Event } from '../event.js'
 import type { AuditMetrics } from '../metrics.js'
+import type { WholeFiles } from '../seal/whole-files.js'
 import type { Backend } from './backend.js'
 import { IgnoreErrorsBackend } from './blocking.js'
 import { BUFFERED_PLUGIN, BufferedBackend, estimateBytes } from './buffered.js'
@@ -22,6 +23,8 @@ export interface AuditBackendDeps {
   health(plugin: string): DeliveryHealth
   /** Told what of the backends is made of files and can be made again. */
   onReloadable(reloadable: Reloadable): void
+  /** Told who seals whole files beside the log, where it is sealed. */
+  onFileSeal(seal: WholeFiles): void
 }
 
 /** The backends as one. */
@@ -127,6 +130,7 @@ function depsOf<E>(
     partHealth: (part) => deps.health(`${name}-${part}`),
     peer: (name) => peers.find(name),
     onReloadable: (reloadable) => deps.onReloadable(reloadable),
+    onFileSeal: (seal) => deps.onFileSeal(seal),
   }
 }
 

@@ -5,6 +5,7 @@ import type { Reloadable } from '../../live/reloadable.js'
 import type { RateLimitedLog } from '../../rate-limited-log.js'
 import type { Event } from '../event.js'
 import type { AuditMetrics } from '../metrics.js'
+import type { WholeFiles } from '../seal/whole-files.js'
 import type { Backend } from './backend.js'
 import type { DeliveryHealth } from './delivery-health.js'
 import type { DeliveryOptions } from './delivery-options.js'
@@ -67,4 +68,6 @@ export interface PluginDeps {
   peer(plugin: string): Peer | undefined
   /** Told what of the backend is made of files and can be made again. */
   onReloadable(reloadable: Reloadable): void
+  /** Told who seals whole files beside what it writes, where it seals that. */
+  onFileSeal(seal: WholeFiles): void
 }

@@ -35,7 +35,7 @@ export async function loadHead(log: string, keys: SealKeys, where: string): Prom
     return current
   }
   let longest: LoadedHead | undefined
-  for (const path of await rotatedSeals(log)) {
+  for (const path of await sealsBeside(log)) {
     const found = await headOf(path, known)
     if (found === undefined || found === 'unknown key') continue
     if (sequenceOf(found) > sequenceOf(longest)) longest = found
@@ -51,7 +51,8 @@ function sequenceOf(loaded: LoadedHead | undefined): number {
   return loaded?.head.last?.sequence ?? -1
 }
 
-async function rotatedSeals(log: string): Promise<string[]> {
+/** The paths of the seals of a log and of its rotated files. */
+export async function sealsBeside(log: string): Promise<string[]> {
   const directory = dirname(log)
   const prefix = basename(log, extname(log))
   const names = await readdir(directory).catch(() => [])

@@ -7,7 +7,7 @@ import type { OpenLog } from './open-log.js'
 import { EMPTY_ROOT, toHex } from './merkle.js'
 import type { Range } from './range.js'
 import { SEAL_SUFFIX } from './seal-file.js'
-import type { SequenceRange, StatementBody, StatementExtras, StatementType } from './statement.js'
+import type { SequenceRange, Statement, StatementBody, StatementExtras, StatementType } from './statement.js'
 import type { StatementQueue } from './statement-queue.js'
 
 /** A log file that statements are about. */
@@ -87,6 +87,15 @@ export class SealChain {
     }))
   }
 
+  /** A whole file beside the log is what this says, or is removed by retention. */
+  wholeFile(
+    said: Pick<StatementBody, 'type' | 'path' | 'size' | 'sha256'>,
+    mode: number,
+    after: (statement: Statement) => void,
+  ): void {
+    this.#push(mode, (head) => ({ ...this.#place(head), ...said }), after)
+  }
+
   /** The key so far signs the one after it. */
   keyChanged(key: SealKey, mode: number): void {
     this.#push(
@@ -123,7 +132,11 @@ export class SealChain {
     await this.#queue.flushed()
   }
 
-  #push(mode: number, body: (head: ChainHead) => StatementBody, after?: () => void): void {
+  #push(
+    mode: number,
+    body: (head: ChainHead) => StatementBody,
+    after?: (statement: Statement) => void,
+  ): void {
     const draft = { seal: this.#sealOf(this.#log), mode: mode & MODE_BITS, body }
     this.#queue.push(after === undefined ? draft : { ...draft, after })
   }

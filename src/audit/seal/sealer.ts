@@ -11,9 +11,11 @@ import type { Digest } from './merkle.js'
 import { findMoved, isFileOf } from './moved-log.js'
 import { OpenLog } from './open-log.js'
 import { MAX_LINES, RangeBuilder } from './range.js'
-import { removedSequences } from './removed.js'
 import { SealChain, type SealedFile } from './seal-chain.js'
+import { sealPaths } from './seal-file.js'
 import { StatementQueue, type SealReport } from './statement-queue.js'
+import { sequencesOf, vouchedRuns } from './vouched-runs.js'
+import { loadWholeFiles, WholeFiles } from './whole-files.js'
 
 export interface SealerOptions {
   /** The log's path. */
@@ -50,6 +52,8 @@ const NOTHING = Buffer.alloc(0)
  * without its lines.
  */
 export class Sealer {
+  /** Those beside the log. */
+  readonly wholeFiles: WholeFiles
   readonly #log: string
   readonly #head: ChainHead
   readonly #keys: Map<string, PublicKey>
@@ -94,6 +98,8 @@ export class Sealer {
     this.#wanted = keys.current
     const queue = new StatementQueue(this.#head, this.#key, report, { timers, now, sync: options.sync })
     this.#chain = new SealChain(log, queue)
+    const load = () => loadWholeFiles(log, this.#head.instance, this.#keys)
+    this.wholeFiles = new WholeFiles(this.#chain, () => this.#mode, load)
   }
 
   /**
@@ -186,9 +192,11 @@ export class Sealer {
 
   /** Retention takes this rotated file with its seal. Resolves when that is said, or cannot be said now. */
   async removing(file: string): Promise<void> {
-    const sequences = await removedSequences(file, this.#head.instance, this.#keys)
-    if (sequences.length === 0) return
-    this.#chain.removed(basename(file), sequences, this.#current?.mode ?? MODE)
+    // Whoever forges a seal does not have us sign that something else was removed.
+    const runs = await vouchedRuns(sealPaths(file), this.#head.instance, this.#keys)
+    if (runs.length === 0) return
+    if (runs.some(({ wholeFiles }) => wholeFiles.length > 0)) await this.wholeFiles.repeat(sequencesOf(runs))
+    this.#chain.removed(basename(file), sequencesOf(runs), this.#mode)
     await this.#chain.flushed()
   }
 
@@ -212,10 +220,15 @@ export class Sealer {
 
   /** The log is closed for good. */
   async closed(): Promise<void> {
+    this.wholeFiles.close()
     this.#timer?.cancel()
     if (this.#current !== undefined) this.#finish(this.#current, 'closed')
     this.#current = undefined
     await this.#chain.close()
+  }
+
+  get #mode(): number {
+    return this.#current?.mode ?? MODE
   }
 
   /** A checkpoint, also of nothing: that nothing was written is worth knowing. */
@@ -234,7 +247,7 @@ export class Sealer {
     if (key.publicKey.id === this.#key.publicKey.id) return
     this.#key = key
     this.#keys.set(key.publicKey.id, key.publicKey)
-    this.#chain.keyChanged(key, this.#current?.mode ?? MODE)
+    this.#chain.keyChanged(key, this.#mode)
     // Whoever has the new key alone must be able to go on from the last statement.
     if (this.#current !== undefined) this.#checkpoint(this.#current)
   }

@@ -3,7 +3,7 @@ import type { Timer, Timers } from '../../timers.js'
 import type { ChainHead } from './chain-head.js'
 import type { SealKey } from './keys.js'
 import { appendStatement } from './seal-file.js'
-import type { StatementBody } from './statement.js'
+import type { Statement, StatementBody } from './statement.js'
 
 /** A statement that is to be made. */
 export interface Draft {
@@ -16,7 +16,7 @@ export interface Draft {
   /** What must have happened before: lines are on the disk, files are renamed. It is done again where it failed. */
   before?(): Promise<void>
   /** What may happen when it is stored. */
-  after?(): void
+  after?(statement: Statement): void
 }
 
 /** What becomes of statements. */
@@ -112,7 +112,7 @@ export class StatementQueue {
     const signed = this.#head.sign(draft.body(this.#head), time, this.#key)
     await appendStatement(draft.seal, signed.line, draft.mode, this.#sync)
     this.#head.advance(signed)
-    draft.after?.()
+    draft.after?.(signed.statement)
     this.#report.stored(signed.line)
   }
 }

@@ -29,11 +29,11 @@ export interface StatementExtras {
   readonly keys?: readonly string[]
   /** rotated: the name that the file has now, where it is known. */
   readonly to?: string
-  /** removed: the file. */
+  /** removed: the log file. */
   readonly of?: string
   /** key-changed: the public key that signs from the next statement on, in hex. */
   readonly newKey?: string
-  /** file: a whole file beside the log, such as a recording. */
+  /** file, removed: a whole file beside the log, such as a recording. */
   readonly path?: string
   readonly size?: number
   readonly sha256?: string
@@ -160,7 +160,10 @@ function isStatement(value: unknown): value is Statement {
     [it.sequence, it.number, it.offset, it.length, it.line, it.lines, it.total].every(isCount) &&
     (it.removed === undefined || (Array.isArray(it.removed) && it.removed.every(isSequenceRange))) &&
     (it.keys === undefined || (Array.isArray(it.keys) && it.keys.every((key) => isHex(key, 64)))) &&
-    (it.newKey === undefined || isHex(it.newKey, 64))
+    (it.newKey === undefined || isHex(it.newKey, 64)) &&
+    (it.path === undefined || typeof it.path === 'string') &&
+    (it.size === undefined || isCount(it.size)) &&
+    (it.sha256 === undefined || isHex(it.sha256, 64))
   )
 }
 

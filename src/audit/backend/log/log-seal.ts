@@ -31,7 +31,12 @@ export async function openLogSeal(
   path: string,
   { keyFile, where, interval, strict, anchors }: SealOptions,
   problems: Problems,
-  { metrics, peer, onReloadable }: Pick<PluginDeps, 'metrics' | 'peer' | 'onReloadable'>,
+  {
+    metrics,
+    peer,
+    onReloadable,
+    onFileSeal,
+  }: Pick<PluginDeps, 'metrics' | 'peer' | 'onReloadable' | 'onFileSeal'>,
 ): Promise<LogSeal> {
   const keys = readSealKeys(keyFile, where)
   const loaded = await loadHead(path, keys, where)
@@ -52,6 +57,7 @@ export async function openLogSeal(
   )
   const hide = metrics.showSeal(LOG_PLUGIN, () => (performance.now() - last) / 1000)
   onReloadable(reloadableKey(keyFile, where, sealer))
+  onFileSeal(sealer.wholeFiles)
   return {
     observer: observe(sealer, hide, problems),
     over: (file) => (strict ? strictly(file, sealer) : file),

@@ -137,8 +137,8 @@ export class Chain {
 
   #collectFiles(): void {
     for (const located of this.statements) {
-      const { number, type } = located.one.statement
-      if (type === 'file') continue
+      const { number, type, path } = located.one.statement
+      if (type === 'file' || path !== undefined) continue
       let file = this.files.get(number)
       if (file === undefined) this.files.set(number, (file = new ChainFile(this.instance, number)))
       file.add(located)
@@ -147,12 +147,12 @@ export class Chain {
 
   #tellRemoved(): void {
     for (const { one } of this.statements) {
-      const { type, of, time } = one.statement
+      const { type, of, path, time } = one.statement
       if (type === 'removed')
         this.findings.push({
           kind: 'removed',
           problem: false,
-          message: `${of ?? 'a file'} was removed by retention at ${time}`,
+          message: `${of ?? path ?? 'a file'} was removed by retention at ${time}`,
           after: pointOf(one.statement),
         })
     }

@@ -10,7 +10,7 @@ export type FindingKind =
   | 'gap'
   /** Not of this place: a file that no seal speaks of, lines that somebody else has written, another key. */
   | 'foreign'
-  /** Lines after the last checkpoint. */
+  /** Lines after the last checkpoint; a file that is being written, or was finished after it. */
   | 'unsealed'
   /** Retention took it, and that is signed. */
   | 'removed'
@@ -48,6 +48,8 @@ export interface FileReport {
   readonly to?: string
   /** How many of its lines are proven to be those that were sealed. */
   readonly sealedLines: number
+  /** Of a file that was sealed as a whole: bytes, uncompressed. */
+  readonly size?: number
   readonly findings: readonly Finding[]
 }
 
@@ -71,11 +73,13 @@ export function formatReport({ whole, files, chains }: Report): string {
     for (const { kind, problem, message } of findings)
       lines.push(`  ${problem ? kind.toUpperCase() : kind}: ${message}`)
   }
-  for (const { path, sealedLines, from, to, instance, number, findings } of files) {
+  for (const { path, sealedLines, size, from, to, instance, number, findings } of files) {
     const isWhole = !findings.some(({ problem }) => problem)
     const when = from === undefined ? '' : `, sealed from ${from} to ${to}`
     const which = instance === undefined ? '' : ` (file ${number} of ${instance.slice(0, 8)})`
-    lines.push(`${path}: ${isWhole ? 'whole' : 'NOT WHOLE'}: ${count(sealedLines, 'line')}${when}${which}`)
+    lines.push(
+      `${path}: ${isWhole ? 'whole' : 'NOT WHOLE'}: ${size === undefined ? count(sealedLines, 'line') : count(size, 'byte')}${when}${which}`,
+    )
     say(findings)
   }
   for (const { instance, statements, findings } of chains) {

@@ -46,12 +46,15 @@ export async function verifyLogs({ paths, keys, anchors, onProgress }: VerifyOpt
   }
   const chains = chainsOf(located, keys)
   const matches = await matchLogs(inputs.logs, chains, onRead)
-  const wholeFiles = await checkWholeFiles(inputs.others, chains, onRead)
+  const wholeFiles = await checkWholeFiles(inputs.others, inputs.hasOthers, chains, onRead)
   const anchored = anchors === undefined ? undefined : await readAnchors(anchors)
 
   const files = [...inSequence(matches).map((match) => reportNew(match, chains)), ...wholeFiles, ...seals]
   const reports = chains.map((chain) =>
-    reportChain(chain, matches, anchored && anchorFindings(chain, anchored, anchors as string)),
+    reportChain(chain, matches, [
+      ...(anchored === undefined ? [] : anchorFindings(chain, anchored, anchors as string)),
+      ...(inputs.hasOthers ? [] : notCompared(chain)),
+    ]),
   )
   reports.push(...unknownInstances(chains, anchored ?? [], keys))
   const whole = ![...files, ...reports].some(({ findings }) => findings.some(({ problem }) => problem))
@@ -96,7 +99,7 @@ function reportNew(match: Match, chains: readonly Chain[]): FileReport {
   return { ...report, findings: [{ kind: 'unsealed', problem: false, message }] }
 }
 
-function reportChain(chain: Chain, matches: readonly Match[], anchors: readonly Finding[] = []): ChainReport {
+function reportChain(chain: Chain, matches: readonly Match[], others: readonly Finding[]): ChainReport {
   const found = new Set(matches.map(({ sealed }) => sealed?.file))
   const missing = [...chain.files.values()].flatMap((file) =>
     found.has(file) || file.ranges.length === 0 ? [] : [missingFile(chain, file)],
@@ -104,7 +107,7 @@ function reportChain(chain: Chain, matches: readonly Match[], anchors: readonly 
   return {
     instance: chain.instance,
     statements: chain.statements.length,
-    findings: [...chain.findings, ...missing, ...anchors],
+    findings: [...chain.findings, ...missing, ...others],
   }
 }
 
@@ -115,6 +118,14 @@ function missingFile(chain: Chain, file: ChainFile): Finding {
     return { kind: 'removed', problem: false, message: `${file.name}: ${sealed}; removed by retention` }
   const message = `${file.name} (file ${file.number}): ${sealed}, between statement ${file.sequences.first} and ${file.sequences.last}`
   return { kind: 'missing', problem: true, message }
+}
+
+/** Nobody who verifies logs alone should think that recordings were looked at. */
+function notCompared(chain: Chain): Finding[] {
+  const files = new Set(chain.statements.flatMap(({ one }) => one.statement.path ?? []))
+  if (files.size === 0) return []
+  const message = `${count(files.size, 'file')} sealed as a whole, such as recordings: no directory of them was given`
+  return [{ kind: 'note', problem: false, message }]
 }
 
 function anchorFindings(chain: Chain, anchors: readonly SignedStatement[], path: string): Finding[] {

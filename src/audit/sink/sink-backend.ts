@@ -29,8 +29,8 @@ export interface SinkDeps {
 const RETRY_BACKOFF = 500
 /** Anybody who may create sinks creates many: each has less than the one webhook of the flags, and all share this much. */
 const MAX_BUFFER_BYTES = 32 << 20
-const SHARED_BUFFER_BYTES = 256 << 20
-const SHARED_IN_FLIGHT_BYTES = 256 << 20
+const SHARED_BUFFER_BYTES = 64 << 20
+const SHARED_IN_FLIGHT_BYTES = 64 << 20
 const CONNECTIONS = 4
 
 /** As metrics call what is sent to the sink of that name. */

@@ -50,7 +50,7 @@ export class TypedInput {
     const end = LINE_END.test(this.#waiting)
     // Of a whole line that was sent at once all has to come back; of keys the first that makes a mark.
     if (end ? this.#output.includes(typed) : this.#output.includes(first)) this.#pass()
-    else if (end) this.#withhold()
+    else if (end && !endsWithBeginning(this.#output, typed)) this.#withhold()
   }
 
   /** The session is over: what still waits did not come back. */
@@ -70,4 +70,12 @@ export class TypedInput {
     this.#output = ''
     this.#sink.withheld()
   }
+}
+
+/** Whether the echo of a line has begun, and its rest may still come. */
+function endsWithBeginning(output: string, typed: string): boolean {
+  for (let i = Math.max(0, output.length - typed.length); i < output.length; i++) {
+    if (typed.startsWith(output.slice(i))) return true
+  }
+  return false
 }

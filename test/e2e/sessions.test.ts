@@ -217,7 +217,7 @@ async function session(t: Test, sessions: Sessions): Promise<void> {
       const steps: [RegExp, string][] = [
         [/[$#] $/, 'stty size; stty -echo; echo sec""ret:; read x; stty echo; echo ü$?\r'],
         [/^secret:/m, 'hunter2\r'],
-        [/^ü0/m, 'exit 0\r'],
+        [/^ü0[\r\n]+.*[$#] $/m, 'exit 0\r'],
       ]
       child.stdout?.setEncoding('utf8').on('data', (text: string) => {
         shown += text

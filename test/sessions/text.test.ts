@@ -78,6 +78,18 @@ await t.test('what is typed, and what of it does not echo', async (t) => {
       ['o', 'ls -l\r\n'],
       ['=', 'ls -l\r'],
     ],
+    'a line whose echo comes in pieces': [
+      ['i', 'ls -l\r'],
+      ['o', '$ ls'],
+      ['o', ' -l\r\n'],
+      ['=', 'ls -l\r'],
+    ],
+    'a password that begins as what was shown ends': [
+      ['i', 'secret\r'],
+      ['o', 'yes'],
+      ['o', '\r\n'],
+      ['=', '*'],
+    ],
     'a password, key by key': [
       ['i', 'a'],
       ['i', 'b'],

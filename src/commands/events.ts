@@ -16,6 +16,7 @@ import { printable, printableJSON } from '../printable.js'
 import type { Command } from '../cli/commands.js'
 import { readCommandFlags } from '../cli/command-flags.js'
 import { EVENTS_USAGE, eventQuery, type EventsFlags } from './events-flags.js'
+import { untilStopped } from './until-stopped.js'
 import { VerifiedLogs } from './verified-lines.js'
 import { trustedKeys } from './verify.js'
 
@@ -29,21 +30,7 @@ export const eventsCommand: Command = {
   async run(args) {
     const flags = readCommandFlags(args, EVENTS_USAGE)
     if (flags === undefined) return 0
-    const stop = new AbortController()
-    const onSignal = (): void => stop.abort()
-    const onStdoutError = (err: NodeJS.ErrnoException): void => {
-      // The reader of the pipe has seen enough.
-      if (err.code !== 'EPIPE') throw err
-      stop.abort()
-    }
-    process.once('SIGINT', onSignal).once('SIGTERM', onSignal)
-    process.stdout.on('error', onStdoutError)
-    try {
-      return await new EventReader(flags, stop.signal).run()
-    } finally {
-      process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
-      process.stdout.off('error', onStdoutError)
-    }
+    return untilStopped((signal) => new EventReader(flags, signal).run())
   },
 }
 

@@ -1,6 +1,4 @@
-import { ConfigError } from '../errors.js'
-import { nearest } from '../cli/flag.js'
-import type { Command } from '../cli/commands.js'
+import { commandGroup } from './command-group.js'
 import { CHECK_SUMMARY, policyCheck } from './policy-check.js'
 import { EXPLAIN_SUMMARY, policyExplain } from './policy-explain.js'
 
@@ -15,28 +13,14 @@ Commands:
 `
 
 /** `kube-audit-proxy policy check|explain`. */
-export const policyCommand: Command = {
-  name: 'policy',
-  summary: 'Check an audit policy, or explain what it does to a request.',
-  run(args) {
-    const [first = ''] = args
-    switch (first) {
-      case 'check':
-        return Promise.resolve(policyCheck(args.slice(1)))
-      case 'explain':
-        return Promise.resolve(policyExplain(args.slice(1)))
-      case '-h':
-      case '--help':
-      case 'help':
-        process.stdout.write(HELP)
-        return Promise.resolve(0)
-      default: {
-        const like = nearest(first, ['check', 'explain'])
-        const hint = like === undefined ? 'expected check or explain' : `did you mean ${like}?`
-        throw new ConfigError(
-          first === '' ? `policy: ${hint}` : `policy: unknown command ${JSON.stringify(first)}; ${hint}`,
-        )
-      }
-    }
+export const policyCommand = commandGroup(
+  {
+    name: 'policy',
+    summary: 'Check an audit policy, or explain what it does to a request.',
+    help: HELP,
   },
-}
+  new Map([
+    ['check', policyCheck],
+    ['explain', policyExplain],
+  ]),
+)

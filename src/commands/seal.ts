@@ -2,9 +2,9 @@ import { chmodSync, writeFileSync } from 'node:fs'
 import { SealKey, readSealKeys } from '../audit/seal/keys.js'
 import { fileProblem } from '../config-files.js'
 import { readCommandFlags, type CommandUsage } from '../cli/command-flags.js'
-import type { Command } from '../cli/commands.js'
-import { nearest, type Flag } from '../cli/flag.js'
+import type { Flag } from '../cli/flag.js'
 import { ConfigError } from '../errors.js'
+import { commandGroup } from './command-group.js'
 
 const KEYGEN_SUMMARY = 'Make a key for --audit-seal-key-file.'
 const PUBKEY_SUMMARY = 'Print the public key of such a key.'
@@ -39,31 +39,13 @@ export const SEAL_PUBKEY_USAGE: CommandUsage<typeof NO_FLAGS> = {
 }
 
 /** `kube-audit-proxy seal keygen|pubkey`. */
-export const sealCommand: Command = {
-  name: 'seal',
-  summary: 'Make the key that seals an audit log, or print its public key.',
-  run(args) {
-    const [first = ''] = args
-    switch (first) {
-      case 'keygen':
-        return Promise.resolve(keygen(args.slice(1)))
-      case 'pubkey':
-        return Promise.resolve(pubkey(args.slice(1)))
-      case '-h':
-      case '--help':
-      case 'help':
-        process.stdout.write(HELP)
-        return Promise.resolve(0)
-      default: {
-        const like = nearest(first, ['keygen', 'pubkey'])
-        const hint = like === undefined ? 'expected keygen or pubkey' : `did you mean ${like}?`
-        throw new ConfigError(
-          first === '' ? `seal: ${hint}` : `seal: unknown command ${JSON.stringify(first)}; ${hint}`,
-        )
-      }
-    }
-  },
-}
+export const sealCommand = commandGroup(
+  { name: 'seal', summary: 'Make the key that seals an audit log, or print its public key.', help: HELP },
+  new Map([
+    ['keygen', keygen],
+    ['pubkey', pubkey],
+  ]),
+)
 
 function keygen(args: readonly string[]): number {
   const file = onlyFile(args, SEAL_KEYGEN_USAGE)

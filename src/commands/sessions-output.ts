@@ -25,22 +25,3 @@ export function folderProblem(path: string): string | undefined {
     return fileProblem(err)
   }
 }
-
-/** Runs until it is done, or a signal or the end of the pipe's reader says that it is to stop. */
-export async function untilStopped(act: (signal: AbortSignal) => Promise<void>): Promise<void> {
-  const stop = new AbortController()
-  const onSignal = (): void => stop.abort()
-  const onStdoutError = (err: NodeJS.ErrnoException): void => {
-    // The reader of the pipe has seen enough.
-    if (err.code !== 'EPIPE') throw err
-    stop.abort()
-  }
-  process.once('SIGINT', onSignal).once('SIGTERM', onSignal)
-  process.stdout.on('error', onStdoutError)
-  try {
-    await act(stop.signal)
-  } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
-    process.stdout.off('error', onStdoutError)
-  }
-}

@@ -1,7 +1,8 @@
 import { readCommandFlags } from '../cli/command-flags.js'
 import { Player } from '../sessions/player.js'
 import { PLAY_USAGE } from './sessions-flags.js'
-import { untilStopped, warn, write } from './sessions-output.js'
+import { warn, write } from './sessions-output.js'
+import { untilStopped } from './until-stopped.js'
 import { eventsOf, findRecording } from './sessions-read.js'
 
 export const PLAY_SUMMARY = 'Play a session in this terminal.'

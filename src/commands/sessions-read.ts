@@ -19,7 +19,8 @@ import { storedRecordings, type StoredRecording } from '../sessions/stored-recor
 import { summarize } from '../sessions/summary.js'
 import { CAT_USAGE, EXPORT_USAGE, fail, SHOW_USAGE } from './sessions-flags.js'
 import { podText, userText } from './sessions-list.js'
-import { folderProblem, untilStopped, write } from './sessions-output.js'
+import { folderProblem, write } from './sessions-output.js'
+import { untilStopped } from './until-stopped.js'
 
 export const SHOW_SUMMARY = 'Show what is known of one session.'
 export const CAT_SUMMARY = 'Print the output of a session as text, without escape sequences.'

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import zlib from 'node:zlib'
+import { SPDY_DICTIONARY } from '../../src/sessions/spdy-headers.js'
 
 const [SYN_STREAM, SYN_REPLY, PING, GOAWAY] = [1, 2, 6, 7]
 const FIN = 1
@@ -39,8 +40,8 @@ export class SPDYStream {
  * them. Flow control is left out: the clients do none either.
  */
 export class SPDYServer {
-  readonly #inflate = zlib.createInflate({ dictionary: DICTIONARY })
-  readonly #deflate = zlib.createDeflate({ dictionary: DICTIONARY })
+  readonly #inflate = zlib.createInflate({ dictionary: SPDY_DICTIONARY })
+  readonly #deflate = zlib.createDeflate({ dictionary: SPDY_DICTIONARY })
   readonly #streams = new Map<number, SPDYStream>()
 
   readonly #socket: Socket
@@ -140,23 +141,3 @@ function parseHeaders(block: Buffer): Record<string, string> {
   }
   return headers
 }
-
-/** SPDY Protocol, draft 3, section 2.6.10.1: words with their lengths, then words without. */
-const DICTIONARY = Buffer.concat([
-  ...`options head post put delete trace accept accept-charset accept-encoding accept-language accept-ranges age allow
-authorization cache-control connection content-base content-encoding content-language content-length content-location
-content-md5 content-range content-type date etag expect expires from host if-match if-modified-since if-none-match
-if-range if-unmodified-since last-modified location max-forwards pragma proxy-authenticate proxy-authorization range
-referer retry-after server te trailer transfer-encoding upgrade user-agent vary via warning www-authenticate method get
-status 200_OK version HTTP/1.1 url public set-cookie keep-alive origin`
-    .split(/\s/)
-    .flatMap((word) => [Buffer.from([0, 0, 0, word.length]), Buffer.from(word.replace('_', ' '))]),
-  Buffer.from(
-    '100101201202205206300302303304305306307402405406407408409410411412413414415416417502504505' +
-      '203 Non-Authoritative Information204 No Content301 Moved Permanently400 Bad Request401 Unauthorized' +
-      '403 Forbidden404 Not Found500 Internal Server Error501 Not Implemented503 Service Unavailable' +
-      'Jan Feb Mar Apr May Jun Jul Aug Sept Oct Nov Dec 00:00:00 Mon, Tue, Wed, Thu, Fri, Sat, Sun, GMT' +
-      'chunked,text/html,image/png,image/jpg,image/gif,application/xml,application/xhtml+xml,text/plain,' +
-      'text/javascript,publicprivatemax-age=gzip,deflate,sdchcharset=utf-8charset=iso-8859-1,utf-,*,enq=0.',
-  ),
-])
